@@ -1,0 +1,7 @@
+//! Isometer: condition numbers with proof, and backprop treated analytically as a product of
+//! layer Jacobians.
+
+#![deny(missing_docs)]
+
+pub mod linalg;
+pub mod scale;

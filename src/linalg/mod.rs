@@ -1,0 +1,8 @@
+//! The numerical kernel: stored matrices, norms, singular values, conditioning, certificates and
+//! long products.
+
+pub mod condition;
+pub mod dd;
+pub mod element;
+pub mod singular;
+pub mod view;

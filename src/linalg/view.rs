@@ -1,0 +1,354 @@
+//! Matrices as they are stored: a shape, two strides, and entries in their own format.
+
+use super::element::{ElementType, f8_e4m3_to_f64, f8_e5m2_to_f64};
+use half::{bf16, f16};
+use nalgebra as na;
+
+/// Borrowed entries of a [`MatrixRef`].
+#[derive(Clone, Copy, Debug)]
+pub enum Elements<'a> {
+    /// IEEE binary16 values.
+    F16(&'a [f16]),
+    /// bfloat16 values.
+    BF16(&'a [bf16]),
+    /// Single precision values.
+    F32(&'a [f32]),
+    /// Double precision values.
+    F64(&'a [f64]),
+    /// Double precision (re, im) pairs.
+    Complex(&'a [[f64; 2]]),
+    /// Little-endian bytes of any [`ElementType`], at any alignment (a memory-mapped file).
+    Bytes(ElementType, &'a [u8]),
+}
+
+/// A borrowed matrix: entry `(i, j)` is element `offset + i*row_stride + j*col_stride`.
+#[derive(Clone, Copy, Debug)]
+pub struct MatrixRef<'a> {
+    rows: usize,
+    cols: usize,
+    row_stride: usize,
+    col_stride: usize,
+    elements: Elements<'a>,
+}
+
+/// Why a slice and a shape do not make a matrix.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ViewError {
+    /// The last entry of the shape lies beyond the slice.
+    #[error(
+        "a {rows} x {cols} matrix with strides ({row_stride}, {col_stride}) needs {needed} elements, the slice has {available}"
+    )]
+    TooShort {
+        /// Rows asked for.
+        rows: usize,
+        /// Columns asked for.
+        cols: usize,
+        /// Elements between vertically adjacent entries.
+        row_stride: usize,
+        /// Elements between horizontally adjacent entries.
+        col_stride: usize,
+        /// Elements the shape needs.
+        needed: u128,
+        /// Elements there are.
+        available: usize,
+    },
+}
+
+/// The first entry that is not a finite number.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NonFinite {
+    /// Row of the entry, from 0.
+    pub row: usize,
+    /// Column of the entry, from 0.
+    pub col: usize,
+    /// The entry: NaN or an infinity.
+    pub value: f64,
+}
+
+impl std::fmt::Display for NonFinite {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = if self.value.is_nan() {
+            "NaN"
+        } else if self.value > 0.0 {
+            "+inf"
+        } else {
+            "-inf"
+        };
+        write!(f, "{name} at [{}, {}]", self.row, self.col)
+    }
+}
+
+/// A Rust type that can be borrowed as matrix entries without conversion.
+pub trait Element: Sized + sealed::Sealed {
+    /// Wraps a slice of entries.
+    fn elements(slice: &[Self]) -> Elements<'_>;
+}
+mod sealed {
+    pub trait Sealed {}
+}
+macro_rules! element {
+    ($($ty:ty => $variant:ident),*) => {$(
+        impl sealed::Sealed for $ty {}
+        impl Element for $ty {
+            fn elements(slice: &[Self]) -> Elements<'_> { Elements::$variant(slice) }
+        }
+    )*};
+}
+element!(f16 => F16, bf16 => BF16, f32 => F32, f64 => F64, [f64; 2] => Complex);
+
+impl<'a> MatrixRef<'a> {
+    /// A `rows x cols` matrix stored row after row.
+    ///
+    /// # Errors
+    /// [`ViewError::TooShort`] if the slice holds fewer than `rows * cols` entries.
+    pub fn row_major<T: Element>(
+        data: &'a [T],
+        rows: usize,
+        cols: usize,
+    ) -> Result<Self, ViewError> {
+        Self::with_strides(T::elements(data), rows, cols, cols, 1)
+    }
+
+    /// A `rows x cols` matrix stored column after column.
+    ///
+    /// # Errors
+    /// [`ViewError::TooShort`] if the slice holds fewer than `rows * cols` entries.
+    pub fn col_major<T: Element>(
+        data: &'a [T],
+        rows: usize,
+        cols: usize,
+    ) -> Result<Self, ViewError> {
+        Self::with_strides(T::elements(data), rows, cols, 1, rows)
+    }
+
+    /// Any layout: strides count elements, not bytes.
+    ///
+    /// # Errors
+    /// [`ViewError::TooShort`] if the last entry lies beyond the slice.
+    pub fn with_strides(
+        elements: Elements<'a>,
+        rows: usize,
+        cols: usize,
+        row_stride: usize,
+        col_stride: usize,
+    ) -> Result<Self, ViewError> {
+        let available = match elements {
+            Elements::F16(s) => s.len(),
+            Elements::BF16(s) => s.len(),
+            Elements::F32(s) => s.len(),
+            Elements::F64(s) => s.len(),
+            Elements::Complex(s) => s.len(),
+            Elements::Bytes(ty, b) => b.len() / ty.size(),
+        };
+        let needed = if rows == 0 || cols == 0 {
+            0
+        } else {
+            (rows as u128 - 1) * row_stride as u128 + (cols as u128 - 1) * col_stride as u128 + 1
+        };
+        if needed > available as u128 {
+            return Err(ViewError::TooShort {
+                rows,
+                cols,
+                row_stride,
+                col_stride,
+                needed,
+                available,
+            });
+        }
+        Ok(MatrixRef {
+            rows,
+            cols,
+            row_stride,
+            col_stride,
+            elements,
+        })
+    }
+
+    /// Borrows a nalgebra matrix of `f64` without copying.
+    pub fn from_nalgebra(m: &'a na::DMatrix<f64>) -> Self {
+        MatrixRef {
+            rows: m.nrows(),
+            cols: m.ncols(),
+            row_stride: 1,
+            col_stride: m.nrows(),
+            elements: Elements::F64(m.as_slice()),
+        }
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Number of columns.
+    pub fn cols(&self) -> usize {
+        self.cols
+    }
+
+    /// The format of the entries.
+    pub fn element_type(&self) -> ElementType {
+        match self.elements {
+            Elements::F16(_) => ElementType::F16,
+            Elements::BF16(_) => ElementType::BF16,
+            Elements::F32(_) => ElementType::F32,
+            Elements::F64(_) => ElementType::F64,
+            Elements::Complex(_) => ElementType::C128,
+            Elements::Bytes(ty, _) => ty,
+        }
+    }
+
+    /// The same entries with rows and columns exchanged (no conjugation: singular values agree).
+    pub fn transposed(self) -> Self {
+        MatrixRef {
+            rows: self.cols,
+            cols: self.rows,
+            row_stride: self.col_stride,
+            col_stride: self.row_stride,
+            elements: self.elements,
+        }
+    }
+
+    /// Entry `(i, j)` widened exactly to (re, im); `im` is 0 for real formats.
+    ///
+    /// # Panics
+    /// If the index is outside the shape.
+    pub fn get(&self, i: usize, j: usize) -> (f64, f64) {
+        assert!(
+            i < self.rows && j < self.cols,
+            "index [{i}, {j}] outside {} x {}",
+            self.rows,
+            self.cols
+        );
+        self.at(i * self.row_stride + j * self.col_stride)
+    }
+
+    fn at(&self, k: usize) -> (f64, f64) {
+        match self.elements {
+            Elements::F16(s) => (s[k].to_f64(), 0.0),
+            Elements::BF16(s) => (s[k].to_f64(), 0.0),
+            Elements::F32(s) => (f64::from(s[k]), 0.0),
+            Elements::F64(s) => (s[k], 0.0),
+            Elements::Complex(s) => (s[k][0], s[k][1]),
+            Elements::Bytes(ty, b) => decode(ty, &b[k * ty.size()..(k + 1) * ty.size()]),
+        }
+    }
+}
+
+/// Decodes one little-endian entry of `ty.size()` bytes.
+fn decode(ty: ElementType, b: &[u8]) -> (f64, f64) {
+    let f4 = |k: usize| f64::from(f32::from_le_bytes([b[k], b[k + 1], b[k + 2], b[k + 3]]));
+    let f8 = |k: usize| {
+        let mut w = [0u8; 8];
+        w.copy_from_slice(&b[k..k + 8]);
+        f64::from_le_bytes(w)
+    };
+    match ty {
+        ElementType::F8E4M3 => (f8_e4m3_to_f64(b[0]), 0.0),
+        ElementType::F8E5M2 => (f8_e5m2_to_f64(b[0]), 0.0),
+        ElementType::F16 => (f16::from_le_bytes([b[0], b[1]]).to_f64(), 0.0),
+        ElementType::BF16 => (bf16::from_le_bytes([b[0], b[1]]).to_f64(), 0.0),
+        ElementType::F32 => (f4(0), 0.0),
+        ElementType::F64 => (f8(0), 0.0),
+        ElementType::C64 => (f4(0), f4(4)),
+        ElementType::C128 => (f8(0), f8(8)),
+    }
+}
+
+/// A matrix widened to `f64` for computation: tall (`rows >= cols`), scaled by a power of two to
+/// entries of magnitude at most 1, complex entries `B + iC` embedded as `[[B, -C], [C, B]]`, whose
+/// singular values are those of the complex matrix, each twice.
+#[derive(Clone, Debug)]
+pub struct Widened {
+    /// The scaled entries, column-major.
+    pub mat: faer::Mat<f64>,
+    /// The stored matrix is `mat * 2^exponent` (up to [`Widened::rounded`] entries).
+    pub exponent: i64,
+    /// Each singular value of `mat` stands for one of the stored matrix when 1, twice when 2.
+    pub multiplicity: usize,
+    /// How many entries underflowed in scaling; each moved by at most 2^-1075.
+    pub rounded: usize,
+}
+
+impl<'a> MatrixRef<'a> {
+    /// The first entry, in row order, that is NaN or infinite.
+    pub fn first_nonfinite(&self) -> Option<NonFinite> {
+        for row in 0..self.rows {
+            for col in 0..self.cols {
+                let (re, im) = self.at(row * self.row_stride + col * self.col_stride);
+                if !(re.is_finite() && im.is_finite()) {
+                    let value = if re.is_finite() { im } else { re };
+                    return Some(NonFinite { row, col, value });
+                }
+            }
+        }
+        None
+    }
+
+    /// Largest magnitude of a real or imaginary part; 0 for an empty matrix.
+    pub fn max_component(&self) -> f64 {
+        let mut max = 0.0f64;
+        for i in 0..self.rows {
+            for j in 0..self.cols {
+                let (re, im) = self.at(i * self.row_stride + j * self.col_stride);
+                max = max.max(re.abs()).max(im.abs());
+            }
+        }
+        max
+    }
+
+    /// Widens exactly to scaled `f64`; see [`Widened`].
+    ///
+    /// # Errors
+    /// The first entry that is NaN or infinite.
+    pub fn widen(&self) -> Result<Widened, NonFinite> {
+        if let Some(bad) = self.first_nonfinite() {
+            return Err(bad);
+        }
+        let tall = if self.rows >= self.cols {
+            *self
+        } else {
+            self.transposed()
+        };
+        let max = tall.max_component();
+        let exponent = if max == 0.0 {
+            0
+        } else {
+            i64::from(crate::scale::exponent_of(max)) + 1
+        };
+        let (m, n) = (tall.rows, tall.cols);
+        let mut rounded = 0usize;
+        let mut shrink = |x: f64| {
+            let y = crate::scale::ldexp(x, -exponent);
+            if exponent > 0 && y.abs() < f64::MIN_POSITIVE && crate::scale::ldexp(y, exponent) != x
+            {
+                rounded += 1;
+            }
+            y
+        };
+        let complex = tall.element_type().is_complex();
+        let mut mat = if complex {
+            faer::Mat::zeros(2 * m, 2 * n)
+        } else {
+            faer::Mat::zeros(m, n)
+        };
+        for j in 0..n {
+            for i in 0..m {
+                let (re, im) = tall.at(i * tall.row_stride + j * tall.col_stride);
+                let re = shrink(re);
+                mat[(i, j)] = re;
+                if complex {
+                    let im = shrink(im);
+                    mat[(m + i, n + j)] = re;
+                    mat[(m + i, j)] = im;
+                    mat[(i, n + j)] = -im;
+                }
+            }
+        }
+        Ok(Widened {
+            mat,
+            exponent,
+            multiplicity: if complex { 2 } else { 1 },
+            rounded,
+        })
+    }
+}
