@@ -2,7 +2,9 @@
 
 use super::element::ElementType;
 use super::singular::{SingularError, singular_values};
-use super::view::{MatrixRef, NonFinite};
+use super::certify::{self, gram::{Limits, Problem}};
+use super::estimate;
+use super::view::{MatrixRef, NonFinite, Widened};
 use crate::scale::{Certainty, Enclosure};
 use std::fmt;
 
@@ -197,6 +199,76 @@ impl From<SingularError> for ConditionError {
 /// # Errors
 /// [`ConditionError`] on empty, non-finite or (for norms other than 2) non-square input.
 pub fn condition(
+    a: &MatrixRef<'_>,
+    options: &ConditionOptions,
+) -> Result<Conditioning, ConditionError> {
+    let (rows, cols) = (a.rows(), a.cols());
+    if rows == 0 || cols == 0 {
+        return Err(ConditionError::Empty { rows, cols });
+    }
+    let w = a.widen().map_err(ConditionError::NonFinite)?;
+    match options.effort {
+        Effort::Certified => Ok(certified(a, w)),
+        Effort::Estimate => estimated(a, &w),
+        Effort::Spectrum => spectrum(a, options),
+    }
+}
+
+fn certified(a: &MatrixRef<'_>, w: Widened) -> Conditioning {
+    let p = Problem::new(w.mat, w.multiplicity);
+    let x = certify::extremes(&p);
+    let e = w.exponent;
+    let make = |l: Limits, v: f64| Measured {
+        enclosure: Enclosure::new(v, l.lo, l.hi, e).unwrap_or(Enclosure::ZERO),
+        certainty: Certainty::Certified,
+    };
+    let top = make(x.largest, 0.5 * (x.largest.lo + x.largest.hi));
+    let bottom = make(x.smallest, x.smallest_value);
+    assemble(a, top, bottom, x.method)
+}
+
+fn estimated(a: &MatrixRef<'_>, w: &Widened) -> Result<Conditioning, ConditionError> {
+    let e = estimate::extremes(&w.mat).ok_or(ConditionError::NoConvergence {
+        rows: a.rows(),
+        cols: a.cols(),
+    })?;
+    let make = |x: f64, err: f64| Measured {
+        enclosure: Enclosure::new(x, (x - err).max(0.0), x + err, w.exponent)
+            .unwrap_or(Enclosure::ZERO),
+        certainty: Certainty::Estimate,
+    };
+    let top = make(e.largest, e.largest_error);
+    let bottom = make(e.smallest, e.smallest_error);
+    Ok(assemble(a, top, bottom, Method::Lanczos))
+}
+
+fn assemble(a: &MatrixRef<'_>, top: Measured, bottom: Measured, method: Method) -> Conditioning {
+    let cond = Measured {
+        enclosure: top.enclosure.ratio(&bottom.enclosure),
+        certainty: bottom.certainty,
+    };
+    let u = a.element_type().unit_roundoff();
+    let n = a.rows().min(a.cols());
+    Conditioning {
+        rows: a.rows(),
+        cols: a.cols(),
+        element_type: a.element_type(),
+        norm: Norm::Two,
+        cond,
+        sigma_max: top,
+        sigma_min: bottom,
+        rank: Rank {
+            numerical: None,
+            exact: bottom.enclosure.is_positive().then_some(n),
+        },
+        method,
+        resolvable: cond.enclosure.value().log2() + u.log2() <= 0.0,
+        singular_values: None,
+        remark: None,
+    }
+}
+
+fn spectrum(
     a: &MatrixRef<'_>,
     options: &ConditionOptions,
 ) -> Result<Conditioning, ConditionError> {

@@ -1,0 +1,410 @@
+//! Dense kernels with a known error bound, on column-major `f64` matrices.
+//!
+//! Heavy products go through faer, whose kernels are conventional: every entry is a sum of
+//! `k` products accumulated in some order, with or without fused multiply-add, so the computed
+//! product satisfies `|fl(XY) - XY| <= gamma_k |X||Y|` (Higham, Accuracy and Stability of Numerical
+//! Algorithms, 2nd ed., section 3.5). The test `products_obey_their_bound` guards that assumption.
+//! The Cholesky factorisation is our own, because its error bound is part of every proof.
+
+use super::parallel;
+use super::vectorised::vectorised;
+use faer::linalg::matmul::triangular::{self, BlockStructure};
+use faer::prelude::ReborrowMut;
+use faer::{Accum, Mat, MatMut, MatRef};
+
+/// Order below which the recursive factorisations stop splitting.
+const LEAF: usize = 32;
+
+vectorised! {
+/// `x^T y` of two slices with sixteen running sums.
+pub fn dot(x: &[f64], y: &[f64]) -> f64 {
+    dot_inline(x, y)
+}
+}
+
+#[inline(always)]
+fn dot_inline(x: &[f64], y: &[f64]) -> f64 {
+    let mut acc = [0.0f64; 16];
+    let (xc, xr) = x.as_chunks::<16>();
+    let (yc, yr) = y.as_chunks::<16>();
+    for (a, b) in xc.iter().zip(yc) {
+        for k in 0..16 {
+            acc[k] = a[k].mul_add(b[k], acc[k]);
+        }
+    }
+    let mut s = 0.0;
+    for (a, b) in xr.iter().zip(yr) {
+        s = a.mul_add(*b, s);
+    }
+    acc.iter().sum::<f64>() + s
+}
+
+#[inline(always)]
+fn axpy_inline(alpha: f64, x: &[f64], y: &mut [f64]) {
+    for (a, b) in x.iter().zip(y) {
+        *b = alpha.mul_add(*a, *b);
+    }
+}
+
+/// Euclidean norm of a vector whose squares neither overflow nor matter when they underflow.
+pub fn norm2(x: &[f64]) -> f64 {
+    dot(x, x).sqrt()
+}
+
+/// `C = X Y` (`m x k` times `k x n`).
+pub fn product(x: MatRef<'_, f64>, y: MatRef<'_, f64>) -> Mat<f64> {
+    let mut c = Mat::zeros(x.nrows(), y.ncols());
+    let par = parallel::for_work(2.0 * x.nrows() as f64 * x.ncols() as f64 * y.ncols() as f64);
+    faer::linalg::matmul::matmul(c.as_mut(), Accum::Replace, x, y, 1.0, par);
+    c
+}
+
+/// `C = X U` for an upper triangular `U`; the lower half of `U` is not read.
+pub fn product_upper(x: MatRef<'_, f64>, u: MatRef<'_, f64>) -> Mat<f64> {
+    let mut c = Mat::zeros(x.nrows(), u.ncols());
+    let par = parallel::for_work(x.nrows() as f64 * (u.ncols() as f64).powi(2));
+    triangular::matmul(
+        c.as_mut(),
+        BlockStructure::Rectangular,
+        Accum::Replace,
+        x,
+        BlockStructure::Rectangular,
+        u,
+        BlockStructure::TriangularUpper,
+        1.0,
+        par,
+    );
+    c
+}
+
+/// Lower half of the Gram matrix `A^T A` (`n x n` for an `m x n` matrix); the upper half is zero.
+pub fn gram_lower(a: MatRef<'_, f64>) -> Mat<f64> {
+    let n = a.ncols();
+    let mut g = Mat::zeros(n, n);
+    let par = parallel::for_work(a.nrows() as f64 * (n as f64).powi(2));
+    triangular::matmul(
+        g.as_mut(),
+        BlockStructure::TriangularLower,
+        Accum::Replace,
+        a.transpose(),
+        BlockStructure::Rectangular,
+        a,
+        BlockStructure::Rectangular,
+        1.0,
+        par,
+    );
+    g
+}
+
+/// Factors a symmetric matrix, given by its lower half, as `L L^T` in place; `false` when a pivot
+/// is not positive, in which case nothing is proved and the contents are unspecified.
+///
+/// Every entry of `L` is an inner product of length at most `n` followed by one division or square
+/// root, so success implies `M + E = L L^T` with `|E| <= gamma_{n+1} |L||L|^T` (Higham, theorem
+/// 10.3), in particular `lambda_min(M) >= -gamma_{n+1}/(1-gamma_{n+1}) trace(M)` (Rump, BIT 46,
+/// 2006). Theorem: cholesky-proves-definiteness.
+pub fn cholesky_lower(m: MatMut<'_, f64>) -> bool {
+    cholesky_rec(m)
+}
+
+fn cholesky_rec(mut m: MatMut<'_, f64>) -> bool {
+    let n = m.nrows();
+    if n <= LEAF {
+        return cholesky_leaf(m);
+    }
+    let k = split(n);
+    let (mut m11, _, mut m21, mut m22) = m.rb_mut().split_at_mut(k, k);
+    if !cholesky_rec(m11.rb_mut()) {
+        return false;
+    }
+    solve_right_lower_transposed(m21.rb_mut(), m11.as_ref());
+    let par = parallel::for_work(k as f64 * ((n - k) as f64).powi(2));
+    triangular::matmul(
+        m22.rb_mut(),
+        BlockStructure::TriangularLower,
+        Accum::Add,
+        m21.as_ref(),
+        BlockStructure::Rectangular,
+        m21.as_ref().transpose(),
+        BlockStructure::Rectangular,
+        -1.0,
+        par,
+    );
+    cholesky_rec(m22)
+}
+
+/// Half of `n`, rounded up to a multiple of the leaf size.
+fn split(n: usize) -> usize {
+    (n / 2).div_ceil(LEAF) * LEAF
+}
+
+vectorised! {
+fn cholesky_leaf(m: MatMut<'_, f64>) -> bool {
+    let mut m = m;
+    let n = m.nrows();
+    for j in 0..n {
+        let pivot = m[(j, j)];
+        // also false for NaN
+        if !(pivot > 0.0 && pivot.is_finite()) {
+            return false;
+        }
+        let d = pivot.sqrt();
+        m[(j, j)] = d;
+        for i in j + 1..n {
+            m[(i, j)] /= d;
+        }
+        for k in j + 1..n {
+            let f = m[(k, j)];
+            for i in k..n {
+                m[(i, k)] = (-f).mul_add(m[(i, j)], m[(i, k)]);
+            }
+        }
+    }
+    true
+}
+}
+
+/// `X <- X L^-T` for a lower triangular `L` (`k x k`) and an `m x k` matrix `X`.
+fn solve_right_lower_transposed(mut x: MatMut<'_, f64>, l: MatRef<'_, f64>) {
+    let k = l.nrows();
+    if k <= LEAF {
+        let m = x.nrows();
+        // rows in strips that stay in the first-level cache
+        const STRIP: usize = 128;
+        let mut start = 0;
+        while start < m {
+            let len = STRIP.min(m - start);
+            solve_strip(x.rb_mut().subrows_mut(start, len), l);
+            start += len;
+        }
+        return;
+    }
+    let h = split(k);
+    let (l11, _, l21, l22) = l.split_at(h, h);
+    let (mut x1, mut x2) = x.rb_mut().split_at_col_mut(h);
+    solve_right_lower_transposed(x1.rb_mut(), l11);
+    let par = parallel::for_work(2.0 * x1.nrows() as f64 * h as f64 * (k - h) as f64);
+    faer::linalg::matmul::matmul(
+        x2.rb_mut(),
+        Accum::Add,
+        x1.as_ref(),
+        l21.transpose(),
+        -1.0,
+        par,
+    );
+    solve_right_lower_transposed(x2, l22);
+}
+
+vectorised! {
+/// The same for a few rows and a small `L`.
+fn solve_strip(x: MatMut<'_, f64>, l: MatRef<'_, f64>) -> () {
+    let mut x = x;
+    for j in 0..l.nrows() {
+        let (done, mut rest) = x.rb_mut().split_at_col_mut(j);
+        let Some(target) = rest.rb_mut().col_mut(0).try_as_col_major_mut() else {
+            unreachable!("columns of our matrices are contiguous")
+        };
+        let target = target.as_slice_mut();
+        for i in 0..j {
+            if let Some(c) = done.as_ref().col(i).try_as_col_major() {
+                axpy_inline(-l[(j, i)], c.as_slice(), target);
+            }
+        }
+        let d = l[(j, j)];
+        for t in target {
+            *t /= d;
+        }
+    }
+}
+}
+
+vectorised! {
+/// `y = A x` by columns.
+pub fn apply(a: &Mat<f64>, x: &[f64], y: &mut [f64]) -> () {
+    y.fill(0.0);
+    for (j, &xj) in x.iter().enumerate() {
+        axpy_inline(xj, a.col_as_slice(j), y);
+    }
+}
+}
+
+vectorised! {
+/// `y = A^T x` by columns.
+pub fn apply_transposed(a: &Mat<f64>, x: &[f64], y: &mut [f64]) -> () {
+    for (j, yj) in y.iter_mut().enumerate() {
+        *yj = dot_inline(a.col_as_slice(j), x);
+    }
+}
+}
+
+vectorised! {
+/// `y = S x` for a symmetric matrix given by its lower half, reading each entry once.
+pub fn apply_symmetric_lower(s: &Mat<f64>, x: &[f64], y: &mut [f64]) -> () {
+    let n = x.len();
+    y.fill(0.0);
+    for j in 0..n {
+        let col = &s.col_as_slice(j)[j..];
+        y[j] += col[0] * x[j];
+        let (below, xs, ys) = (&col[1..], &x[j + 1..], &mut y[j + 1..]);
+        axpy_inline(x[j], below, ys);
+        y[j] += dot_inline(below, xs);
+    }
+}
+}
+
+vectorised! {
+/// Solves `L y = x` in place for a lower triangular matrix.
+pub fn solve_lower(l: &Mat<f64>, x: &mut [f64]) -> () {
+    let n = x.len();
+    for j in 0..n {
+        let col = &l.col_as_slice(j)[j..n];
+        let (head, tail) = x[j..].split_at_mut(1);
+        head[0] /= col[0];
+        axpy_inline(-head[0], &col[1..], tail);
+    }
+}
+}
+
+vectorised! {
+/// Solves `L^T y = x` in place for a lower triangular matrix.
+pub fn solve_lower_transposed(l: &Mat<f64>, x: &mut [f64]) -> () {
+    let n = x.len();
+    for j in (0..n).rev() {
+        let col = &l.col_as_slice(j)[j..n];
+        let (head, tail) = x[j..].split_at_mut(1);
+        head[0] = (head[0] - dot_inline(&col[1..], tail)) / col[0];
+    }
+}
+}
+
+/// The triangular factor of a QR factorisation of a tall matrix, as `L = R^T` (lower triangular,
+/// `n x n`): `A^T A = L L^T` up to rounding, without forming the Gram matrix.
+pub fn qr_factor_lower(a: MatRef<'_, f64>) -> Mat<f64> {
+    let n = a.ncols();
+    let qr = a.qr();
+    let r = qr.thin_R();
+    Mat::from_fn(n, n, |i, j| if i >= j { r[(j, i)] } else { 0.0 })
+}
+
+/// Inverse of a lower triangular matrix, or `None` when a pivot is zero.
+pub fn invert_lower(l: &Mat<f64>) -> Option<Mat<f64>> {
+    let n = l.nrows();
+    if (0..n).any(|i| l[(i, i)] == 0.0) {
+        return None;
+    }
+    let mut x = Mat::zeros(n, n);
+    let par = parallel::for_work((n as f64).powi(3) / 3.0);
+    faer::linalg::triangular_inverse::invert_lower_triangular(x.as_mut(), l.as_ref(), par);
+    (0..n)
+        .all(|j| x.col_as_slice(j).iter().all(|v| v.is_finite()))
+        .then_some(x)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use rand::{RngExt, SeedableRng};
+
+    fn random(m: usize, n: usize, seed: u64) -> Mat<f64> {
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
+        Mat::from_fn(m, n, |_, _| {
+            let e: i32 = rng.random_range(-20..20);
+            (rng.random::<f64>() - 0.5) * 2f64.powi(e)
+        })
+    }
+
+    /// Exact `x^T y` minus `s`, through integers: entries are multiples of 2^-80 below 2^21.
+    fn defect(x: &[f64], y: &[f64], s: f64) -> f64 {
+        use dashu_int::IBig;
+        let int = |v: f64, e: i32| -> IBig {
+            let exp = crate::scale::exponent_of(if v == 0.0 { 1.0 } else { v });
+            let m = crate::scale::ldexp(v, i64::from(52 - exp)) as i64;
+            let shift = (exp - 52) + e;
+            assert!(shift >= 0);
+            IBig::from(m) << shift as usize
+        };
+        let mut sum = IBig::ZERO;
+        for (a, b) in x.iter().zip(y) {
+            sum += int(*a, 140) * int(*b, 140);
+        }
+        sum -= int(s, 280);
+        // to double, with relative error 2^-52 at most
+        let bits = sum.clone().unsigned_abs().bit_len();
+        let shift = bits.saturating_sub(62);
+        let top = i64::try_from(sum >> shift).unwrap_or(0);
+        crate::scale::ldexp(top as f64, shift as i64 - 280)
+    }
+
+    proptest! {
+        /// Theorem: dot-product-error. Holds for every kernel the proofs rely on.
+        #[test]
+        fn products_obey_their_bound(m in 1usize..70, k in 1usize..70, n in 1usize..40, seed: u64) {
+            let (x, y) = (random(m, k, seed), random(k, n, seed ^ 1));
+            let c = product(x.as_ref(), y.as_ref());
+            let g = gram_lower(x.as_ref());
+            let gamma = |k: usize| k as f64 * f64::EPSILON / 2.0 * 1.001;
+            for (i, j) in [(0, 0), (m - 1, n - 1), (m / 2, n / 3)] {
+                let row: Vec<f64> = (0..k).map(|l| x[(i, l)]).collect();
+                let col: Vec<f64> = (0..k).map(|l| y[(l, j)]).collect();
+                let size: f64 = row.iter().zip(&col).map(|(a, b)| (a * b).abs()).sum();
+                prop_assert!(defect(&row, &col, c[(i, j)]).abs() <= gamma(k) * size);
+            }
+            for (i, j) in [(0, 0), (k - 1, 0), (k - 1, k / 2)] {
+                let (a, b): (Vec<f64>, Vec<f64>) = (0..m).map(|l| (x[(l, i)], x[(l, j)])).unzip();
+                let size: f64 = a.iter().zip(&b).map(|(a, b)| (a * b).abs()).sum();
+                prop_assert!(defect(&a, &b, g[(i, j)]).abs() <= gamma(m) * size);
+            }
+        }
+
+        /// Theorem: cholesky-proves-definiteness, in its backward-error form.
+        #[test]
+        fn cholesky_reconstructs(n in 1usize..150, seed: u64) {
+            let a = random(n + 3, n, seed);
+            let g = gram_lower(a.as_ref());
+            let mut l = g.clone();
+            if cholesky_lower(l.as_mut()) {
+                for i in 0..n { for j in i + 1..n { l[(i, j)] = 0.0; } }
+                let back = product(l.as_ref(), l.as_ref().transpose());
+                for j in 0..n {
+                    for i in j..n {
+                        let size: f64 = (0..=j).map(|k| (l[(i, k)] * l[(j, k)]).abs()).sum();
+                        let bound = 2.0 * (n as f64 + 2.0) * f64::EPSILON * size;
+                        prop_assert!((back[(i, j)] - g[(i, j)]).abs() <= bound);
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn triangular_solves_invert(n in 1usize..100, seed: u64) {
+            let a = random(n, n, seed);
+            let mut g = gram_lower(a.as_ref());
+            for i in 0..n { g[(i, i)] += 2f64.powi(44); }
+            prop_assert!(cholesky_lower(g.as_mut()));
+            for i in 0..n { for j in i + 1..n { g[(i, j)] = 0.0; } }
+            let x: Vec<f64> = (0..n).map(|i| i as f64 - 3.5).collect();
+            let mut y = vec![0.0; n];
+            let mut z = vec![0.0; n];
+            apply_transposed(&g, &x, &mut y);
+            apply(&g, &y, &mut z);
+            solve_lower(&g, &mut z);
+            solve_lower_transposed(&g, &mut z);
+            for (a, b) in x.iter().zip(&z) {
+                prop_assert!((a - b).abs() <= 1e-8 * n as f64, "{a} {b}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_indefinite_matrix_is_refused() {
+        for n in [1, 5, 33, 80, 200] {
+            let mut m = Mat::from_fn(n, n, |i, j| if i == j { 1.0 } else { 0.0 });
+            m[(n - 1, n - 1)] = -1e-12;
+            assert!(!cholesky_lower(m.as_mut()), "n = {n}");
+            let mut m = Mat::from_fn(n, n, |i, j| if i == j { 1.0 } else { 0.0 });
+            m[(n / 2, n / 2)] = f64::NAN;
+            assert!(!cholesky_lower(m.as_mut()), "NaN at n = {n}");
+        }
+    }
+}
