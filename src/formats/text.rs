@@ -80,7 +80,7 @@ struct Parsed {
 pub(super) fn entries(file: &str, name: &str, blob: &Blob) -> Result<Vec<Entry>, FormatError> {
     let (parsed, rows) = parse(blob).map_err(|error| FormatError::Text {
         file: file.to_string(),
-        error,
+        error: Box::new(error),
     })?;
     let element = match parsed.data {
         Data::Complex(_) => ElementType::C128,
