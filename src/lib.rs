@@ -3,5 +3,6 @@
 
 #![deny(missing_docs)]
 
+pub mod formats;
 pub mod linalg;
 pub mod scale;
