@@ -4,5 +4,6 @@
 pub mod condition;
 pub mod dd;
 pub mod element;
+pub mod exact;
 pub mod singular;
 pub mod view;
