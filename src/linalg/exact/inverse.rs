@@ -136,25 +136,29 @@ fn combine(images: &[(u64, Vec<f64>)]) -> Vec<IBig> {
     let product: UBig = images.iter().map(|(p, _)| UBig::from(*p)).product();
     let half = &product >> 1usize;
     // x = sum over primes of (r * (P/p)^-1 mod p) * P/p, modulo P.
-    let parts: Vec<(Field, f64, UBig)> = images
+    let parts: Vec<(Field, f64, Vec<u64>)> = images
         .iter()
         .map(|&(p, _)| {
             let field = Field::new(p);
             let cofactor = &product / p;
             let inverse = field.invert(field.residue(cofactor.as_ibig()));
-            (field, inverse, cofactor)
+            (field, inverse, limbs(&cofactor))
         })
         .collect();
+    // The sum is below (number of primes) * P.
+    let length = limbs(&product).len() + 1;
     let count = images.first().map_or(0, |(_, r)| r.len());
     (0..count)
         .into_par_iter()
         .map(|t| {
-            let mut sum = UBig::ZERO;
+            let mut sum = vec![0; length];
             for ((p, residues), (field, inverse, cofactor)) in images.iter().zip(&parts) {
                 let r = field.mul(residues[t], *inverse) as i64;
                 let r = if r < 0 { r + *p as i64 } else { r };
-                sum += cofactor * r as u64;
+                add_product(&mut sum, cofactor, r as u64);
             }
+            let bytes: Vec<u8> = sum.iter().flat_map(|w| w.to_le_bytes()).collect();
+            let sum = UBig::from_le_bytes(&bytes);
             let x = sum % &product;
             if x > half {
                 IBig::from(x) - IBig::from(product.clone())
@@ -163,6 +167,30 @@ fn combine(images: &[(u64, Vec<f64>)]) -> Vec<IBig> {
             }
         })
         .collect()
+}
+
+/// Little-endian 64-bit digits.
+fn limbs(x: &UBig) -> Vec<u64> {
+    x.to_le_bytes()
+        .chunks(8)
+        .map(|c| c.iter().rev().fold(0, |w, &b| w << 8 | u64::from(b)))
+        .collect()
+}
+
+/// `sum += x * f`; the sum has room for the carry.
+fn add_product(sum: &mut [u64], x: &[u64], f: u64) {
+    let mut carry = 0u128;
+    let (low, high) = sum.split_at_mut(x.len());
+    for (s, &x) in low.iter_mut().zip(x) {
+        carry += u128::from(*s) + u128::from(x) * u128::from(f);
+        *s = carry as u64;
+        carry >>= 64;
+    }
+    for s in high {
+        carry += u128::from(*s);
+        *s = carry as u64;
+        carry >>= 64;
+    }
 }
 
 impl ExactInverse {

@@ -7,6 +7,7 @@
 
 use super::bit_length;
 use dashu_int::{IBig, Sign, Word};
+use pulp::{Arch, Simd, WithSimd};
 
 /// Every prime used is larger than `2^PRIME_BITS`.
 pub(super) const PRIME_BITS: u64 = 49;
@@ -67,10 +68,9 @@ impl Field {
         let p = self.p as u64;
         let (sign, words) = x.as_sign_words();
         let r = match words {
-            [] => return 0.0,
-            [w] => *w % p as Word,
-            _ => words.iter().rev().fold(0, |r: Word, &w| {
-                ((u128::from(r) << Word::BITS | u128::from(w)) % u128::from(p)) as Word
+            [w] => *w as u64 % p,
+            _ => words.iter().rev().fold(0, |r: u64, &w| {
+                (((u128::from(r) << Word::BITS) | u128::from(w)) % u128::from(p)) as u64
             }),
         };
         let r = self.reduce(r as f64);
@@ -88,77 +88,115 @@ impl Field {
 
 /// Rank modulo `p` of a `rows x cols` matrix of residues, which is overwritten.
 pub(super) fn rank(field: Field, a: &mut [f64], rows: usize, cols: usize) -> usize {
-    pulp::Arch::new().dispatch(
-        #[inline(always)]
-        || {
-            let mut r = 0;
-            for c in 0..cols {
-                let Some(found) = (r..rows).find(|&i| a[i * cols + c] != 0.0) else {
-                    continue;
-                };
-                if found != r {
-                    let (above, below) = a.split_at_mut(found * cols);
-                    above[r * cols..(r + 1) * cols].swap_with_slice(&mut below[..cols]);
-                }
-                let (above, below) = a.split_at_mut((r + 1) * cols);
-                let pivot = &above[r * cols + c..];
-                let inverse = field.invert(pivot[0]);
-                for row in below.chunks_exact_mut(cols) {
-                    if row[c] != 0.0 {
-                        let f = field.mul(row[c], inverse);
-                        field.eliminate(&mut row[c..], f, pivot);
-                    }
-                }
-                r += 1;
-                if r == rows {
-                    break;
-                }
-            }
-            r
-        },
-    )
+    Arch::new().dispatch(RankKernel {
+        field,
+        a,
+        rows,
+        cols,
+    })
 }
 
 /// Replaces an `n x n` matrix of residues by its adjugate (determinant times inverse) and returns
 /// its determinant; `None`, with the matrix destroyed, if it is singular modulo `p`.
 pub(super) fn adjugate(field: Field, a: &mut [f64], n: usize) -> Option<f64> {
-    pulp::Arch::new().dispatch(
-        #[inline(always)]
-        || {
-            let mut swaps = Vec::new();
-            let mut determinant = 1.0;
-            for k in 0..n {
-                let found = (k..n).find(|&i| a[i * n + k] != 0.0)?;
-                if found != k {
-                    let (above, below) = a.split_at_mut(found * n);
-                    above[k * n..(k + 1) * n].swap_with_slice(&mut below[..n]);
-                    swaps.push((k, found));
-                    determinant = -determinant;
+    Arch::new().dispatch(AdjugateKernel { field, a, n })
+}
+
+// Named kernels rather than closures: a closure reaches the vectorised function through the
+// `FnOnce` shim, which the compiler may leave outside it, with every fused operation a call.
+
+struct RankKernel<'a> {
+    field: Field,
+    a: &'a mut [f64],
+    rows: usize,
+    cols: usize,
+}
+
+impl WithSimd for RankKernel<'_> {
+    type Output = usize;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> usize {
+        let RankKernel {
+            field,
+            a,
+            rows,
+            cols,
+        } = self;
+        let mut r = 0;
+        for c in 0..cols {
+            let Some(found) = (r..rows).find(|&i| a[i * cols + c] != 0.0) else {
+                continue;
+            };
+            if found != r {
+                let (above, below) = a.split_at_mut(found * cols);
+                above[r * cols..(r + 1) * cols].swap_with_slice(&mut below[..cols]);
+            }
+            let (above, below) = a.split_at_mut((r + 1) * cols);
+            let pivot = &above[r * cols + c..];
+            let inverse = field.invert(pivot[0]);
+            for row in below.chunks_exact_mut(cols) {
+                if row[c] != 0.0 {
+                    let f = field.mul(row[c], inverse);
+                    field.eliminate(&mut row[c..], f, pivot);
                 }
-                let pivot = a[k * n + k];
-                determinant = field.mul(determinant, pivot);
-                let inverse = field.invert(pivot);
-                a[k * n + k] = 1.0;
-                let (above, rest) = a.split_at_mut(k * n);
-                let (row, below) = rest.split_at_mut(n);
-                scale(field, row, inverse);
-                for other in above.chunks_exact_mut(n).chain(below.chunks_exact_mut(n)) {
+            }
+            r += 1;
+            if r == rows {
+                break;
+            }
+        }
+        r
+    }
+}
+
+struct AdjugateKernel<'a> {
+    field: Field,
+    a: &'a mut [f64],
+    n: usize,
+}
+
+impl WithSimd for AdjugateKernel<'_> {
+    type Output = Option<f64>;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Option<f64> {
+        let AdjugateKernel { field, a, n } = self;
+        let mut swaps = Vec::new();
+        let mut determinant = 1.0;
+        for k in 0..n {
+            let found = (k..n).find(|&i| a[i * n + k] != 0.0)?;
+            if found != k {
+                let (above, below) = a.split_at_mut(found * n);
+                above[k * n..(k + 1) * n].swap_with_slice(&mut below[..n]);
+                swaps.push((k, found));
+                determinant = -determinant;
+            }
+            let pivot = a[k * n + k];
+            determinant = field.mul(determinant, pivot);
+            let inverse = field.invert(pivot);
+            a[k * n + k] = 1.0;
+            let (above, rest) = a.split_at_mut(k * n);
+            let (row, below) = rest.split_at_mut(n);
+            scale(field, row, inverse);
+            for half in [above, below] {
+                for other in half.chunks_exact_mut(n) {
                     let f = std::mem::replace(&mut other[k], 0.0);
                     if f != 0.0 {
                         field.eliminate(other, f, row);
                     }
                 }
             }
-            // Undo the row exchanges on the columns of the inverse.
-            for &(k, other) in swaps.iter().rev() {
-                for row in a.chunks_exact_mut(n) {
-                    row.swap(k, other);
-                }
+        }
+        // Undo the row exchanges on the columns of the inverse.
+        for &(k, other) in swaps.iter().rev() {
+            for row in a.chunks_exact_mut(n) {
+                row.swap(k, other);
             }
-            scale(field, a, determinant);
-            Some(determinant)
-        },
-    )
+        }
+        scale(field, a, determinant);
+        Some(determinant)
+    }
 }
 
 #[inline(always)]
