@@ -5,5 +5,7 @@ pub mod condition;
 pub mod dd;
 pub mod element;
 pub mod exact;
+mod matching;
 pub mod singular;
+pub mod structure;
 pub mod view;
