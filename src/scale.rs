@@ -439,6 +439,38 @@ impl Enclosure {
         }
     }
 
+    /// Square root, limits rounded outward.
+    pub fn sqrt(&self) -> Enclosure {
+        let odd = self.exponent.rem_euclid(2);
+        let up = if odd == 1 { 2.0 } else { 1.0 };
+        Enclosure {
+            value: (self.value * up).sqrt(),
+            lo: if self.lo == 0.0 {
+                0.0
+            } else {
+                (self.lo * up).sqrt().next_down()
+            },
+            hi: (self.hi * up).sqrt().next_up(),
+            exponent: (self.exponent - odd) / 2,
+        }
+    }
+
+    /// Product of two enclosures of non-negative quantities, limits rounded outward.
+    pub fn times(&self, other: &Enclosure) -> Enclosure {
+        let lo = (self.lo * other.lo).next_down().max(0.0);
+        let hi = if self.hi == 0.0 || other.hi == 0.0 {
+            0.0
+        } else {
+            (self.hi * other.hi).next_up()
+        };
+        Enclosure {
+            value: (self.value * other.value).clamp(lo, hi),
+            lo,
+            hi,
+            exponent: self.exponent + other.exponent,
+        }
+    }
+
     /// Intersection of two enclosures of the same quantity; `None` if they are disjoint, which
     /// for two proved enclosures would be a bug.
     pub fn intersect(&self, other: &Enclosure) -> Option<Enclosure> {

@@ -1,9 +1,13 @@
 //! Condition numbers with what they are worth.
 
+use super::certify::{
+    self,
+    gram::Problem,
+    inverse::{certify_inverse_norm, stored_norm},
+};
 use super::element::ElementType;
-use super::singular::{SingularError, singular_values};
-use super::certify::{self, gram::{Limits, Problem}};
 use super::estimate;
+use super::singular::{SingularError, singular_values};
 use super::view::{MatrixRef, NonFinite, Widened};
 use crate::scale::{Certainty, Enclosure};
 use std::fmt;
@@ -206,28 +210,39 @@ pub fn condition(
     if rows == 0 || cols == 0 {
         return Err(ConditionError::Empty { rows, cols });
     }
+    if options.norm != Norm::Two && rows != cols {
+        return Err(ConditionError::NotSquare {
+            norm: options.norm.as_str(),
+            rows,
+            cols,
+        });
+    }
     let w = a.widen().map_err(ConditionError::NonFinite)?;
     match options.effort {
-        Effort::Certified => Ok(certified(a, w)),
-        Effort::Estimate => estimated(a, &w),
-        Effort::Spectrum => spectrum(a, options),
+        Effort::Certified => Ok(certified(a, w, options.norm)),
+        Effort::Estimate => estimated(a, w, options.norm),
+        Effort::Spectrum => spectrum(a, w, options.norm),
     }
 }
 
-fn certified(a: &MatrixRef<'_>, w: Widened) -> Conditioning {
+fn certified(a: &MatrixRef<'_>, w: Widened, norm: Norm) -> Conditioning {
     let p = Problem::new(w.mat, w.multiplicity);
-    let x = certify::extremes(&p);
-    let e = w.exponent;
-    let make = |l: Limits, v: f64| Measured {
-        enclosure: Enclosure::new(v, l.lo, l.hi, e).unwrap_or(Enclosure::ZERO),
+    let x = certify::certify(a, &p, w.exponent, w.rounded);
+    let make = |enclosure| Measured {
+        enclosure,
         certainty: Certainty::Certified,
     };
-    let top = make(x.largest, 0.5 * (x.largest.lo + x.largest.hi));
-    let bottom = make(x.smallest, x.smallest_value);
-    assemble(a, top, bottom, x.method)
+    let mut c = assemble(a, make(x.largest), make(x.smallest), x.method);
+    c.rank.exact = x.rank;
+    c.remark = x.remark;
+    if norm != Norm::Two {
+        let (cond, method) = other_norm(&p, &c, norm, Certainty::Certified);
+        c.set_cond(norm, cond, method);
+    }
+    finish(a, c)
 }
 
-fn estimated(a: &MatrixRef<'_>, w: &Widened) -> Result<Conditioning, ConditionError> {
+fn estimated(a: &MatrixRef<'_>, w: Widened, norm: Norm) -> Result<Conditioning, ConditionError> {
     let e = estimate::extremes(&w.mat).ok_or(ConditionError::NoConvergence {
         rows: a.rows(),
         cols: a.cols(),
@@ -239,67 +254,132 @@ fn estimated(a: &MatrixRef<'_>, w: &Widened) -> Result<Conditioning, ConditionEr
     };
     let top = make(e.largest, e.largest_error);
     let bottom = make(e.smallest, e.smallest_error);
-    Ok(assemble(a, top, bottom, Method::Lanczos))
+    let mut c = assemble(a, top, bottom, Method::Lanczos);
+    if norm != Norm::Two {
+        let p = Problem::new(w.mat, w.multiplicity);
+        let (cond, method) = other_norm(&p, &c, norm, Certainty::Estimate);
+        c.set_cond(norm, cond, method);
+    }
+    Ok(finish(a, c))
+}
+
+/// Condition number in the 1-, infinity- or Frobenius norm of a square matrix.
+fn other_norm(
+    p: &Problem,
+    two: &Conditioning,
+    norm: Norm,
+    certainty: Certainty,
+) -> (Measured, Method) {
+    let measured = |enclosure| Measured {
+        enclosure,
+        certainty,
+    };
+    if two.sigma_min.enclosure.is_zero() {
+        return (measured(Enclosure::infinite()), two.method);
+    }
+    let (lo, hi) = stored_norm(&p.a, norm, p.multiplicity);
+    let size = Enclosure::new(0.5 * (lo + hi), lo, hi, 0).unwrap_or(Enclosure::ZERO);
+    match certify_inverse_norm(p, norm) {
+        Some((l, method)) => {
+            let inverse =
+                Enclosure::new(0.5 * (l.lo + l.hi), l.lo, l.hi, 0).unwrap_or(Enclosure::ZERO);
+            (measured(size.times(&inverse)), method)
+        }
+        None => {
+            // equivalence of norms: kappa_2 / n <= kappa <= n kappa_2
+            let n = (p.order() / p.multiplicity) as f64;
+            let k = &two.cond.enclosure;
+            let range = Enclosure::new(1.0, 1.0 / n, n, 0).unwrap_or(Enclosure::ZERO);
+            (measured(k.times(&range)), two.method)
+        }
+    }
+}
+
+/// Fills in what follows from the enclosures: rank and remark.
+fn finish(a: &MatrixRef<'_>, mut c: Conditioning) -> Conditioning {
+    let n = a.rows().min(a.cols());
+    let u = c.element_type.unit_roundoff();
+    let (top, bottom) = (c.sigma_max.enclosure.value(), c.sigma_min.enclosure.value());
+    let threshold = (a.rows().max(a.cols()) as f64 * 2.0 * u).min(0.5);
+    if c.rank.numerical.is_none() {
+        c.rank.numerical = if top.is_zero() {
+            Some(0)
+        } else if (bottom / top).ln() > threshold.ln() {
+            Some(n)
+        } else if (a.rows() * a.cols()) as f64 * n as f64 <= FULL_SPECTRUM_WORK {
+            singular_values(a)
+                .ok()
+                .map(|s| s.numerical_rank(a.rows(), a.cols(), u))
+        } else {
+            None
+        };
+    }
+    if c.remark.is_none() && !c.resolvable {
+        c.remark = Some(format!(
+            "kappa is beyond {:.1e}, the largest that {} entries can tell from singular: if these numbers were rounded, the rounding dominates",
+            c.element_type.largest_resolvable_cond(),
+            c.element_type
+        ));
+    }
+    c
+}
+
+/// Largest `m n^2` for which a near-singular matrix gets a full decomposition to count its rank.
+const FULL_SPECTRUM_WORK: f64 = 2e9;
+
+impl Conditioning {
+    fn set_cond(&mut self, norm: Norm, cond: Measured, method: Method) {
+        self.norm = norm;
+        self.cond = cond;
+        self.method = method;
+        self.resolvable = is_resolvable(&cond.enclosure, self.element_type);
+    }
+}
+
+fn is_resolvable(cond: &Enclosure, ty: ElementType) -> bool {
+    cond.value().ln() <= ty.largest_resolvable_cond().ln()
 }
 
 fn assemble(a: &MatrixRef<'_>, top: Measured, bottom: Measured, method: Method) -> Conditioning {
-    let cond = Measured {
-        enclosure: top.enclosure.ratio(&bottom.enclosure),
-        certainty: bottom.certainty,
-    };
-    let u = a.element_type().unit_roundoff();
-    let n = a.rows().min(a.cols());
+    let enclosure = top.enclosure.ratio(&bottom.enclosure);
     Conditioning {
         rows: a.rows(),
         cols: a.cols(),
         element_type: a.element_type(),
         norm: Norm::Two,
-        cond,
+        cond: Measured {
+            enclosure,
+            certainty: bottom.certainty,
+        },
         sigma_max: top,
         sigma_min: bottom,
         rank: Rank {
             numerical: None,
-            exact: bottom.enclosure.is_positive().then_some(n),
+            exact: None,
         },
         method,
-        resolvable: cond.enclosure.value().log2() + u.log2() <= 0.0,
+        resolvable: is_resolvable(&enclosure, a.element_type()),
         singular_values: None,
         remark: None,
     }
 }
 
-fn spectrum(
-    a: &MatrixRef<'_>,
-    options: &ConditionOptions,
-) -> Result<Conditioning, ConditionError> {
+fn spectrum(a: &MatrixRef<'_>, w: Widened, norm: Norm) -> Result<Conditioning, ConditionError> {
     let s = singular_values(a)?;
-    let enclosure = |x: f64| {
-        Enclosure::new(x, (x - s.error).max(0.0), x + s.error, s.exponent)
-            .unwrap_or(Enclosure::ZERO)
-    };
-    let estimate = |enclosure| Measured {
-        enclosure,
+    let make = |x: f64| Measured {
+        enclosure: Enclosure::new(x, (x - s.error).max(0.0), x + s.error, s.exponent)
+            .unwrap_or(Enclosure::ZERO),
         certainty: Certainty::Estimate,
     };
-    let top = enclosure(s.values[0]);
-    let bottom = enclosure(s.values[s.values.len() - 1]);
-    let cond = top.ratio(&bottom);
-    let u = a.element_type().unit_roundoff();
-    Ok(Conditioning {
-        rows: a.rows(),
-        cols: a.cols(),
-        element_type: a.element_type(),
-        norm: options.norm,
-        cond: estimate(cond),
-        sigma_max: estimate(top),
-        sigma_min: estimate(bottom),
-        rank: Rank {
-            numerical: Some(s.numerical_rank(a.rows(), a.cols(), u)),
-            exact: None,
-        },
-        method: Method::Svd,
-        resolvable: cond.value().log2() + u.log2() <= 0.0,
-        singular_values: Some(s),
-        remark: None,
-    })
+    let (top, bottom) = (make(s.values[0]), make(s.values[s.values.len() - 1]));
+    let mut c = assemble(a, top, bottom, Method::Svd);
+    let u = c.element_type.unit_roundoff();
+    c.rank.numerical = Some(s.numerical_rank(a.rows(), a.cols(), u));
+    c.singular_values = Some(s);
+    if norm != Norm::Two {
+        let p = Problem::new(w.mat, w.multiplicity);
+        let (cond, method) = other_norm(&p, &c, norm, Certainty::Estimate);
+        c.set_cond(norm, cond, method);
+    }
+    Ok(finish(a, c))
 }

@@ -219,25 +219,6 @@ fn solve_strip(x: MatMut<'_, f64>, l: MatRef<'_, f64>) -> () {
 }
 
 vectorised! {
-/// `y = A x` by columns.
-pub fn apply(a: &Mat<f64>, x: &[f64], y: &mut [f64]) -> () {
-    y.fill(0.0);
-    for (j, &xj) in x.iter().enumerate() {
-        axpy_inline(xj, a.col_as_slice(j), y);
-    }
-}
-}
-
-vectorised! {
-/// `y = A^T x` by columns.
-pub fn apply_transposed(a: &Mat<f64>, x: &[f64], y: &mut [f64]) -> () {
-    for (j, yj) in y.iter_mut().enumerate() {
-        *yj = dot_inline(a.col_as_slice(j), x);
-    }
-}
-}
-
-vectorised! {
 /// `y = S x` for a symmetric matrix given by its lower half, reading each entry once.
 pub fn apply_symmetric_lower(s: &Mat<f64>, x: &[f64], y: &mut [f64]) -> () {
     let n = x.len();
@@ -384,10 +365,9 @@ mod tests {
             prop_assert!(cholesky_lower(g.as_mut()));
             for i in 0..n { for j in i + 1..n { g[(i, j)] = 0.0; } }
             let x: Vec<f64> = (0..n).map(|i| i as f64 - 3.5).collect();
-            let mut y = vec![0.0; n];
-            let mut z = vec![0.0; n];
-            apply_transposed(&g, &x, &mut y);
-            apply(&g, &y, &mut z);
+            let column = Mat::from_fn(n, 1, |i, _| x[i]);
+            let back = product(g.as_ref(), product(g.as_ref().transpose(), column.as_ref()).as_ref());
+            let mut z = back.col_as_slice(0).to_vec();
             solve_lower(&g, &mut z);
             solve_lower_transposed(&g, &mut z);
             for (a, b) in x.iter().zip(&z) {

@@ -2,8 +2,8 @@
 //! inverse Lanczos.
 
 use super::dense;
-use super::vectorised::vectorised;
 use super::lanczos::{self, Stop};
+use super::vectorised::vectorised;
 use faer::Mat;
 
 /// Estimates, each with its predicted absolute error.
@@ -37,7 +37,11 @@ pub fn extremes(a: &Mat<f64>) -> Option<Estimate> {
     let off = (top.residual * top.residual / gap.max(f64::MIN_POSITIVE)).min(top.residual);
     let rounding = (m + n) as f64 * u * largest;
     let largest_error = off / largest.max(f64::MIN_POSITIVE) + rounding;
-    let smallest = if largest == 0.0 { Some((0.0, 0.0)) } else { smallest(a, largest) };
+    let smallest = if largest == 0.0 {
+        Some((0.0, 0.0))
+    } else {
+        smallest(a, largest)
+    };
     let (smallest, iteration_error) = smallest?;
     Some(Estimate {
         largest,

@@ -6,8 +6,8 @@
 //! Theorem: compensated-product-error.
 
 use super::dd::{Dd, quick_two_sum, two_prod, two_sum};
+use super::rounding::{U, sqrt_up, up};
 use super::vectorised::vectorised;
-use super::rounding::{U, down, sqrt_up, up};
 use faer::Mat;
 
 /// A vector of double-doubles, stored as two arrays.
@@ -39,13 +39,6 @@ impl DdVec {
         }
     }
 
-    /// Multiplies by a power of two (exact barring underflow).
-    pub fn scale_pow2(&mut self, s: f64) {
-        for x in self.hi.iter_mut().chain(&mut self.lo) {
-            *x *= s;
-        }
-    }
-
     /// `self += x` for a double vector.
     pub fn add_f64(&mut self, x: &[f64]) {
         for (i, &b) in x.iter().enumerate() {
@@ -54,10 +47,10 @@ impl DdVec {
         }
     }
 
-    /// `(lo, hi)` limits of the squared Euclidean norm of the exact vector `hi + lo`.
+    /// Squared Euclidean norm of the vector.
     ///
     /// The double-double sum of squares of `n` entries carries a relative error below
-    /// `(n + 10) 2^-100`, which is far below the slack of [`up`] and [`down`] for `n < 2^50`.
+    /// `(n + 10) 2^-100`, which is far below the slack of `rounding::up` for `n < 2^50`.
     pub fn norm2_squared(&self) -> Dd {
         sum_of_squares(&self.hi, &self.lo)
     }
@@ -65,11 +58,6 @@ impl DdVec {
     /// Upper bound of the Euclidean norm.
     pub fn norm2_up(&self) -> f64 {
         sqrt_up(up(self.norm2_squared().hi) + self.len() as f64 * TINY)
-    }
-
-    /// Lower bound of the Euclidean norm.
-    pub fn norm2_down(&self) -> f64 {
-        down(down(self.norm2_squared().hi).sqrt())
     }
 }
 
@@ -117,7 +105,8 @@ pub fn apply(a: &Mat<f64>, v: &DdVec, frobenius: f64) -> Bounded {
     let mut hi = vec![0.0; m];
     let mut lo = vec![0.0; m];
     compensated_columns(a, v, &mut hi, &mut lo);
-    let error = up(compensated(n) * frobenius * v.norm2_up() + (m as f64).sqrt() * 3.0 * n as f64 * TINY);
+    let error =
+        up(compensated(n) * frobenius * v.norm2_up() + (m as f64).sqrt() * 3.0 * n as f64 * TINY);
     Bounded {
         vector: DdVec { hi, lo },
         error,
@@ -130,9 +119,8 @@ pub fn apply_transposed(a: &Mat<f64>, v: &DdVec, frobenius: f64) -> Bounded {
     let mut hi = vec![0.0; n];
     let mut lo = vec![0.0; n];
     compensated_dots(a, v, &mut hi, &mut lo);
-    let error = up(
-        compensated(m + LANES) * frobenius * v.norm2_up() + (n as f64).sqrt() * 3.0 * m as f64 * TINY,
-    );
+    let error = up(compensated(m + LANES) * frobenius * v.norm2_up()
+        + (n as f64).sqrt() * 3.0 * m as f64 * TINY);
     Bounded {
         vector: DdVec { hi, lo },
         error,
@@ -203,5 +191,7 @@ pub fn frobenius_up(a: &Mat<f64>) -> f64 {
         s += super::dense::dot(c, c);
     }
     let k = a.nrows() + a.ncols() + 4;
-    sqrt_up(up(s * (1.0 + super::rounding::gamma(k)) + a.nrows() as f64 * a.ncols() as f64 * TINY))
+    sqrt_up(up(
+        s * (1.0 + super::rounding::gamma(k)) + a.nrows() as f64 * a.ncols() as f64 * TINY
+    ))
 }

@@ -19,8 +19,6 @@ pub struct Extreme {
     pub residual: f64,
     /// Second Ritz value and its residual bound; `None` when the Krylov space has dimension 1.
     pub second: Option<(f64, f64)>,
-    /// Operator applications used.
-    pub iterations: usize,
 }
 
 /// When to stop.
@@ -72,7 +70,10 @@ pub fn largest(n: usize, stop: &Stop, mut op: impl FnMut(&[f64], &mut [f64])) ->
             }
         }
         let b = norm2(&w);
-        let scale = alpha.iter().chain(&beta).fold(0.0f64, |m, x| m.max(x.abs()));
+        let scale = alpha
+            .iter()
+            .chain(&beta)
+            .fold(0.0f64, |m, x| m.max(x.abs()));
         let exhausted = k >= max || b <= 1e-14 * scale || !b.is_finite();
         if exhausted || k >= next_check {
             next_check = k + 4 + k / 8;
@@ -99,7 +100,6 @@ pub fn largest(n: usize, stop: &Stop, mut op: impl FnMut(&[f64], &mut [f64])) ->
                     vector,
                     residual: first,
                     second,
-                    iterations: k,
                 });
             }
         }

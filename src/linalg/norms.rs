@@ -63,7 +63,11 @@ pub fn max(a: &MatrixRef<'_>) -> Result<Enclosure, NonFinite> {
             best = best.max(magnitude(a.get(i, j), e));
         }
     }
-    let relative = if a.element_type().is_complex() { gamma(4) } else { 0.0 };
+    let relative = if a.element_type().is_complex() {
+        gamma(4)
+    } else {
+        0.0
+    };
     Ok(around(best, relative, e))
 }
 
@@ -73,14 +77,22 @@ fn scale(a: &MatrixRef<'_>) -> Result<i64, NonFinite> {
         Some(bad) => Err(bad),
         None => {
             let m = a.max_component();
-            Ok(if m == 0.0 { 0 } else { i64::from(exponent_of(m)) + 1 })
+            Ok(if m == 0.0 {
+                0
+            } else {
+                i64::from(exponent_of(m)) + 1
+            })
         }
     }
 }
 
 fn magnitude((re, im): (f64, f64), e: i64) -> f64 {
     let (re, im) = (ldexp(re, -e), ldexp(im, -e));
-    if im == 0.0 { re.abs() } else { libm::hypot(re, im) }
+    if im == 0.0 {
+        re.abs()
+    } else {
+        libm::hypot(re, im)
+    }
 }
 
 /// `x` within a relative error, and within what underflow below 2^-1000 of the largest entry may hide.

@@ -42,7 +42,11 @@ pub fn sqrt_up(x: f64) -> f64 {
 
 /// `sqrt` rounded down; 0 for negative input.
 pub fn sqrt_down(x: f64) -> f64 {
-    if x <= 0.0 { 0.0 } else { x.sqrt().next_down().max(0.0) }
+    if x <= 0.0 {
+        0.0
+    } else {
+        x.sqrt().next_down().max(0.0)
+    }
 }
 
 /// Upper bound of the sum of non-negative terms; its error is covered for any count below 2^40.

@@ -7,8 +7,8 @@
 use super::factor::{Isometry, Smallest, invert_top, product_size, scale_to_unit};
 use super::gram::Problem;
 use crate::linalg::dd::{DD_EPS, Dd};
-use crate::linalg::vectorised::vectorised;
 use crate::linalg::rounding::{down, sqrt_down, sqrt_up, up};
+use crate::linalg::vectorised::vectorised;
 use faer::Mat;
 
 /// Column-major double-double matrix.
@@ -52,15 +52,27 @@ fn dot((xh, xl): (&[f64], &[f64]), (yh, yl): (&[f64], &[f64])) -> Dd {
     let mut i = 0;
     while i + LANES <= n {
         for k in 0..LANES {
-            let x = Dd { hi: xh[i + k], lo: xl[i + k] };
-            let y = Dd { hi: yh[i + k], lo: yl[i + k] };
+            let x = Dd {
+                hi: xh[i + k],
+                lo: xl[i + k],
+            };
+            let y = Dd {
+                hi: yh[i + k],
+                lo: yl[i + k],
+            };
             acc[k] += x * y;
         }
         i += LANES;
     }
     let mut s = Dd::ZERO;
     while i < n {
-        s += Dd { hi: xh[i], lo: xl[i] } * Dd { hi: yh[i], lo: yl[i] };
+        s += Dd {
+            hi: xh[i],
+            lo: xl[i],
+        } * Dd {
+            hi: yh[i],
+            lo: yl[i],
+        };
         i += 1;
     }
     acc.into_iter().fold(s, |s, a| s + a)
@@ -72,8 +84,14 @@ fn subtract_multiple(c: Dd, (xh, xl): (&[f64], &[f64]), yh: &mut [f64], yl: &mut
     let n = xh.len();
     let (xl, yh, yl) = (&xl[..n], &mut yh[..n], &mut yl[..n]);
     for i in 0..n {
-        let p = c * Dd { hi: xh[i], lo: xl[i] };
-        let s = Dd { hi: yh[i], lo: yl[i] } - p;
+        let p = c * Dd {
+            hi: xh[i],
+            lo: xl[i],
+        };
+        let s = Dd {
+            hi: yh[i],
+            lo: yl[i],
+        } - p;
         yh[i] = s.hi;
         yl[i] = s.lo;
     }
@@ -223,7 +241,8 @@ pub fn certify_smallest(p: &Problem) -> Option<Smallest> {
         return None;
     }
     // each of the n additions and products of an entry errs by DD_EPS relative to |a||x|
-    let f = up(2.0 * (n as f64 + 4.0) * DD_EPS * product_size(&p.a, &x.hi) * 1.01 + m as f64 * 1e-300);
+    let f =
+        up(2.0 * (n as f64 + 4.0) * DD_EPS * product_size(&p.a, &x.hi) * 1.01 + m as f64 * 1e-300);
     let isometry = Isometry {
         lo: down_tight(sqrt_down(1.0 - beta).next_down(), f),
         hi: (sqrt_up((1.0 + beta).next_up()) + f).next_up(),
@@ -231,12 +250,80 @@ pub fn certify_smallest(p: &Problem) -> Option<Smallest> {
     if !(isometry.lo > 0.05) {
         return None;
     }
-    let mut scaled = x.hi;
+    let mut scaled = x.hi.transpose().to_owned();
     let e = scale_to_unit(&mut scaled)?;
     // dropping the trailing parts: |X - hi|_F <= 2^-53 |hi|_F, plus flushed entries
     let frobenius = crate::linalg::extended::frobenius_up(&scaled);
     let dropped = up(f64::EPSILON / 2.0 * frobenius + (n as f64).powi(2) * 1e-320);
     invert_top(scaled, e, dropped, &isometry, p.multiplicity)
+}
+
+/// An approximate inverse of a square matrix, rounded to double from double-double, and a bound of
+/// `|I - XA|_F` for the double-double matrix `X` it was rounded from. `None` when a factorisation
+/// breaks down.
+pub fn approximate_inverse(p: &Problem) -> Option<(Mat<f64>, f64)> {
+    let n = p.order();
+    // A = Y R with Y orthogonal up to rounding, so A^-1 ~ R^-1 Y^T
+    let factor = invert_upper(&qr_upper(&p.a)?);
+    let y = multiply_upper(&p.a, &factor);
+    let mut x = DdMat::zeros(n, n);
+    for j in 0..n {
+        inverse_column(&factor, &y, j, &mut x);
+    }
+    if p.multiplicity == 2 {
+        let h = n / 2;
+        for j in 0..h {
+            for i in 0..h {
+                x.set(h + i, h + j, x.get(i, j));
+                x.set(i, h + j, -x.get(h + i, j));
+            }
+        }
+    }
+    let finite = (0..n).all(|j| x.hi.col_as_slice(j).iter().all(|v| v.is_finite()));
+    if !finite {
+        return None;
+    }
+    let mut sum = 0.0;
+    for j in 0..n {
+        sum += residual_column(&x, &p.a, j);
+    }
+    let frobenius = crate::linalg::extended::frobenius_up(&x.hi);
+    let rounding =
+        2.0 * (n as f64 + 4.0) * DD_EPS * (frobenius * p.frobenius * 1.01 + (n as f64).sqrt());
+    let bound = up(sqrt_up(up(sum * (1.0 + (n as f64).powi(2) * f64::EPSILON)))
+        + rounding
+        + n as f64 * 1e-290);
+    bound.is_finite().then_some((x.hi, bound))
+}
+
+vectorised! {
+/// Column `j` of `R^-1 Y^T`: row `j` of `Y` combined from the columns of `R^-1`.
+fn inverse_column(factor: &DdMat, y: &DdMat, j: usize, x: &mut DdMat) -> () {
+    let n = factor.hi.ncols();
+    let mut xh = vec![0.0; n];
+    let mut xl = vec![0.0; n];
+    for k in 0..n {
+        let (ch, cl) = factor.col(k);
+        subtract_multiple(-y.get(j, k), (&ch[..=k], &cl[..=k]), &mut xh, &mut xl);
+    }
+    for i in 0..n {
+        x.set(i, j, Dd { hi: xh[i], lo: xl[i] });
+    }
+}
+}
+
+vectorised! {
+/// Sum of squares of column `j` of `I - XA`.
+fn residual_column(x: &DdMat, a: &Mat<f64>, j: usize) -> f64 {
+    let n = a.ncols();
+    let mut eh = vec![0.0; n];
+    let mut el = vec![0.0; n];
+    eh[j] = 1.0;
+    for k in 0..n {
+        subtract_multiple(Dd::from(a[(k, j)]), x.col(k), &mut eh, &mut el);
+    }
+    eh.iter().map(|v| v * v).sum()
+}
 }
 
 /// `a - b` rounded down, without the slack of [`down`] when `b` is negligible.

@@ -32,10 +32,17 @@ pub struct Isometry {
 }
 
 /// Reads the smallest singular values of `A` off an approximate inverse factor `X` with
-/// `X = 2^exponent * scaled` up to a perturbation of 2-norm at most `perturbation` (in the scaled
+/// `X^T = 2^exponent * scaled` (transposed, so that its Gram matrix `X X^T ~ (A^T A)^-1` inherits
+/// the pairing of an embedded complex matrix) up to a perturbation of 2-norm at most `perturbation` (in the scaled
 /// unit), given the limits of the singular values of `A X`.
-pub fn invert_top(scaled: Mat<f64>, exponent: i64, perturbation: f64, y: &Isometry, multiplicity: usize) -> Option<Smallest> {
-    let p = Problem::new(scaled, multiplicity);
+pub fn invert_top(
+    scaled: Mat<f64>,
+    exponent: i64,
+    perturbation: f64,
+    y: &Isometry,
+    multiplicity: usize,
+) -> Option<Smallest> {
+    let p = Problem::nearly_paired(scaled, multiplicity);
     let g = p.gram();
     let top = gram::certify_top(&p, &g);
     let x_hi = up(sqrt_up(top.largest.hi) + perturbation);
@@ -141,7 +148,7 @@ pub fn certify_smallest(p: &Problem, l: &Mat<f64>) -> Option<Smallest> {
     if !(isometry.lo > 0.05) {
         return None;
     }
-    let mut scaled = x;
+    let mut scaled = x_t;
     let e = scale_to_unit(&mut scaled)?;
     let flushed = n as f64 * n as f64 * 1e-320;
     let crude = invert_top(scaled, e, flushed, &isometry, p.multiplicity)?;

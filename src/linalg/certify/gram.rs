@@ -23,6 +23,9 @@ pub struct Problem {
     pub frobenius: f64,
     /// 2 when the matrix embeds a complex one, whose eigenvectors come in pairs.
     pub multiplicity: usize,
+    /// Whether the pairs have exactly equal eigenvalues, as those of an embedding do; a computed
+    /// inverse factor of an embedding has them equal up to rounding only.
+    exact_pairs: bool,
 }
 
 /// The computed Gram matrix and what it may be off by.
@@ -49,7 +52,7 @@ pub struct Limits {
 pub struct Top {
     /// Limits of the largest eigenvalue.
     pub largest: Limits,
-    /// Upper bound of every other eigenvalue (other than copies of the largest in an embedding).
+    /// Upper bound of every eigenvalue after the first (after the first pair, in an embedding).
     pub second: f64,
 }
 
@@ -68,6 +71,15 @@ impl Problem {
             a,
             frobenius,
             multiplicity,
+            exact_pairs: true,
+        }
+    }
+
+    /// The same where eigenvalues come in pairs that are only nearly equal.
+    pub fn nearly_paired(a: Mat<f64>, multiplicity: usize) -> Problem {
+        Problem {
+            exact_pairs: multiplicity == 1,
+            ..Problem::new(a, multiplicity)
         }
     }
 
@@ -239,7 +251,11 @@ impl Gram {
 /// The partner `J v` of a vector of the complex embedding: `(x, y) -> (-y, x)`.
 fn partner(v: &[f64]) -> Vec<f64> {
     let h = v.len() / 2;
-    v[h..].iter().map(|x| -x).chain(v[..h].iter().copied()).collect()
+    v[h..]
+        .iter()
+        .map(|x| -x)
+        .chain(v[..h].iter().copied())
+        .collect()
 }
 
 /// Limits of the largest eigenvalue of `A^T A`, and an upper bound of the others.
@@ -281,7 +297,9 @@ pub fn certify_top(p: &Problem, g: &Gram) -> Top {
             }
         }
     }
-    if let Some((_, hi)) = quotient.and_then(|q| q.largest(top.second)) {
+    // Temple's inequality needs every eigenvalue to equal the largest or to lie below `second`.
+    let sharp = quotient.filter(|_| p.exact_pairs);
+    if let Some((_, hi)) = sharp.and_then(|q| q.largest(top.second)) {
         top.largest.hi = top.largest.hi.min(hi);
         return top;
     }
@@ -408,7 +426,11 @@ pub fn refine(p: &Problem, l: &Mat<f64>, v: &[f64], lambda: f64) -> DdVec {
         }
         x.add_f64(&r);
         // the next correction would be about size^2/previous; stop when it cannot be seen
-        let next = if previous.is_finite() { size * size / previous } else { size };
+        let next = if previous.is_finite() {
+            size * size / previous
+        } else {
+            size
+        };
         if next * kappa2 < 1e-10 {
             break;
         }

@@ -17,12 +17,18 @@
 pub mod doubledouble;
 pub mod factor;
 pub mod gram;
+pub mod inverse;
 pub mod temple;
 
 use super::condition::Method;
 use super::dense;
+use super::exact::{IntegerMatrix, InverseError, RoundedInverse};
 use super::extended::DdVec;
-use super::rounding::{sqrt_down, sqrt_up, up};
+use super::rounding::{down, sqrt_down, sqrt_up, up};
+use super::structure::{Structure, structure};
+use super::view::MatrixRef;
+use crate::scale::Enclosure;
+use faer::Mat;
 use gram::{Limits, Problem};
 
 /// Relative width below which an enclosure is not worth another rung.
@@ -31,88 +37,277 @@ const NARROW: f64 = 1e-10;
 /// Largest `m n^2` for which the double-double rung is climbed: some seconds on one core.
 const DOUBLE_DOUBLE_WORK: f64 = 4e8;
 
-/// Limits of the extreme singular values of a scaled matrix, and how they were proved.
-#[derive(Clone, Copy, Debug)]
-pub struct Extremes {
-    /// Limits of the largest singular value.
-    pub largest: Limits,
-    /// Limits of the smallest of the `n` singular values.
-    pub smallest: Limits,
-    /// Best guess of the smallest singular value, inside the limits.
-    pub smallest_value: f64,
-    /// The rung that gave the limits of the smallest value.
-    pub method: Method,
+/// Relative width above which exact arithmetic is tried where it is affordable.
+const WIDE: f64 = 1e-9;
+
+/// Limits of the smallest singular value of a scaled matrix, and how they were proved.
+struct Extremes {
+    smallest: Limits,
+    /// Best guess, inside the limits.
+    value: f64,
+    /// The rung that gave the limits.
+    method: Method,
 }
 
 fn width(l: &Limits) -> f64 {
-    if l.hi == l.lo { 0.0 } else { (l.hi - l.lo) / l.lo }
+    if l.hi == l.lo {
+        0.0
+    } else {
+        (l.hi - l.lo) / l.lo
+    }
 }
 
-/// Climbs the floating-point rungs until the enclosure is narrow or the work would be unreasonable.
-pub fn extremes(p: &Problem) -> Extremes {
-    let n = p.order();
-    let g = p.gram();
-    let top = gram::certify_top(p, &g);
+/// Word operations allowed for a proof of rank: about a quarter of a second.
+const RANK_BUDGET: u64 = 150_000_000;
+
+/// Word operations allowed for an exact inverse: some seconds.
+const INVERSE_BUDGET: u64 = 2_000_000_000;
+
+/// What is proved about a stored matrix.
+pub struct Certified {
+    /// Largest singular value.
+    pub largest: Enclosure,
+    /// Smallest of the `min(rows, cols)` singular values.
+    pub smallest: Enclosure,
+    /// The rung that decided.
+    pub method: Method,
+    /// The rank, where it is proved.
+    pub rank: Option<usize>,
+    /// Why the matrix is singular or what could not be proved.
+    pub remark: Option<String>,
+}
+
+/// Proves what can be proved about the extreme singular values of a finite, non-empty matrix;
+/// `w` is the same matrix times `2^-exponent`, with `rounded` entries that underflowed in scaling.
+pub fn certify(a: &MatrixRef<'_>, w: &Problem, exponent: i64, rounded: usize) -> Certified {
+    let n = a.rows().min(a.cols());
+    let found = structure(a);
+    let point = |x: f64| Enclosure::point(x, 0).unwrap_or(Enclosure::ZERO);
+    let settled = |largest, smallest, rank: usize| Certified {
+        largest,
+        smallest,
+        method: Method::Structure,
+        rank: Some(rank),
+        remark: (rank < n).then(|| format!("exactly singular: {found}")),
+    };
+    match found {
+        Structure::Zero => return settled(Enclosure::ZERO, Enclosure::ZERO, 0),
+        Structure::Vector { norm } => return settled(norm, norm, 1),
+        Structure::GeneralizedDiagonal {
+            largest,
+            smallest,
+            rank,
+        } => {
+            return settled(point(largest), point(smallest), rank);
+        }
+        _ => {}
+    }
+    // Entries that underflowed in scaling move every singular value by at most their Frobenius norm.
+    let moved = if rounded == 0 {
+        0.0
+    } else {
+        up((rounded as f64).sqrt() * 5e-324)
+    };
+    let enclose = |l: Limits, value: f64| {
+        let (lo, hi) = if moved == 0.0 {
+            (l.lo, l.hi)
+        } else {
+            (down(l.lo - moved), up(l.hi + moved))
+        };
+        Enclosure::new(value, lo, hi, exponent).unwrap_or(Enclosure::ZERO)
+    };
+    let g = w.gram();
+    let top = gram::certify_top(w, &g);
     let largest = Limits {
         lo: sqrt_down(top.largest.lo),
         hi: sqrt_up(top.largest.hi),
     };
-    let mut out = Extremes {
+    let largest = enclose(largest, middle(&largest));
+    let singular = |method, rank, remark| Certified {
         largest,
-        smallest: Limits {
-            lo: 0.0,
-            hi: largest.hi,
-        },
-        smallest_value: 0.0,
-        method: Method::Gram,
+        smallest: Enclosure::ZERO,
+        method,
+        rank,
+        remark: Some(remark),
     };
-    if let Some(b) = gram::certify_bottom(p, &g) {
-        out.smallest = Limits {
-            lo: sqrt_down(b.smallest.lo),
-            hi: sqrt_up(b.smallest.hi),
+    if found.is_singular() {
+        let rank = match found {
+            Structure::StructurallySingular { .. } | Structure::None => None,
+            _ => exact_rank(a),
         };
-        out.smallest_value = middle(&out.smallest);
-        if width(&out.smallest) <= NARROW {
-            return out;
+        return singular(
+            Method::Structure,
+            rank,
+            format!("exactly singular: {found}"),
+        );
+    }
+    let mut ladder = Ladder {
+        problem: w,
+        out: Extremes {
+            smallest: Limits {
+                lo: 0.0,
+                hi: sqrt_up(top.largest.hi),
+            },
+            value: 0.0,
+            method: Method::Gram,
+        },
+    };
+    let mut rank = None;
+    let mut remark = None;
+    if !ladder.climb_gram(&g) {
+        drop(g);
+        let mut l = dense::qr_factor_lower(w.a.as_ref());
+        if !ladder.climb_factor(&l) {
+            if ladder.out.smallest.lo - moved <= 0.0 {
+                rank = exact_rank(a);
+                if let Some(r) = rank.filter(|&r| r < n) {
+                    let why =
+                        format!("exactly singular: rank {r} of {n}, proved by exact elimination");
+                    return singular(Method::Rational, rank, why);
+                }
+            }
+            let narrow = ladder.climb_double_double(&l);
+            if !narrow && (width(&ladder.out.smallest) > WIDE || moved > 0.0) {
+                match exact_smallest(a) {
+                    Ok(smallest) => {
+                        return Certified {
+                            largest,
+                            smallest,
+                            method: Method::Rational,
+                            rank: Some(n),
+                            remark: None,
+                        };
+                    }
+                    Err(InverseError::Singular { .. }) => {
+                        let why = "exactly singular: the determinant is zero, proved by exact elimination";
+                        return singular(Method::Rational, rank, why.into());
+                    }
+                    Err(InverseError::TooMuchWork(_) | InverseError::NotSquare { .. }) => {}
+                }
+            }
+            if ladder.out.smallest.lo == 0.0 {
+                upper_from_vector(w, &mut l, &mut ladder.out);
+                remark = Some(match rank {
+                    Some(_) => "nonsingular, proved by exact elimination, but no positive lower bound of sigma_min could be proved".to_string(),
+                    None => "no positive lower bound of sigma_min could be proved: singular to working precision".to_string(),
+                });
+            }
         }
     }
-    drop(g);
-    let mut l = dense::qr_factor_lower(p.a.as_ref());
-    if let Some(s) = factor::certify_smallest(p, &l) {
-        out.improve(s.sigma, Method::InverseFactor);
-        if width(&out.smallest) <= NARROW {
-            return out;
+    let smallest = enclose(ladder.out.smallest, ladder.out.value);
+    if smallest.is_positive() {
+        rank = Some(n);
+    }
+    Certified {
+        largest,
+        smallest,
+        method: ladder.out.method,
+        rank,
+        remark,
+    }
+}
+
+/// The rank by elimination modulo primes, when that is affordable.
+fn exact_rank(a: &MatrixRef<'_>) -> Option<usize> {
+    IntegerMatrix::new(a).ok()?.rank(RANK_BUDGET).ok()
+}
+
+/// The smallest singular value through the exact inverse of the matrix or of its Gram matrix.
+fn exact_smallest(a: &MatrixRef<'_>) -> Result<Enclosure, InverseError> {
+    let too_much = InverseError::NotSquare {
+        rows: a.rows(),
+        cols: a.cols(),
+    };
+    let tall = if a.rows() >= a.cols() {
+        *a
+    } else {
+        a.transposed()
+    };
+    let integers = IntegerMatrix::new(&tall).map_err(|_| too_much)?;
+    let square = tall.rows() == tall.cols();
+    let inverse = if square {
+        integers.inverse(INVERSE_BUDGET)?
+    } else {
+        integers.gram().inverse(INVERSE_BUDGET)?
+    };
+    let norm = top_of_inverse(&inverse.rounded()).ok_or(too_much)?;
+    let one = Enclosure::point(1.0, 0).unwrap_or(Enclosure::ZERO);
+    let s = one.ratio(&norm);
+    Ok(if square { s } else { s.sqrt() })
+}
+
+/// Enclosure of the 2-norm of an exactly computed, rounded inverse.
+fn top_of_inverse(r: &RoundedInverse) -> Option<Enclosure> {
+    let n = r.order;
+    let mut x = Mat::from_fn(n, n, |i, j| r.entries[i * n + j]);
+    let shift = factor::scale_to_unit(&mut x)?;
+    let p = Problem::new(x, r.multiplicity);
+    let top = gram::certify_top(&p, &p.gram());
+    let absolute = crate::scale::ldexp_up(r.absolute_error, -shift);
+    let off = up(r.relative_error * p.frobenius + n as f64 * absolute + 1e-300);
+    let lo = (sqrt_down(top.largest.lo) - off).next_down();
+    let hi = (sqrt_up(top.largest.hi) + off).next_up();
+    Enclosure::new(middle(&Limits { lo, hi }), lo, hi, shift + r.exponent)
+}
+
+/// The state of the climb: the best proved limits so far.
+struct Ladder<'a> {
+    problem: &'a Problem,
+    out: Extremes,
+}
+
+impl Ladder<'_> {
+    fn narrow(&self) -> bool {
+        width(&self.out.smallest) <= NARROW
+    }
+
+    fn climb_gram(&mut self, g: &gram::Gram) -> bool {
+        if let Some(b) = gram::certify_bottom(self.problem, g) {
+            let limits = Limits {
+                lo: sqrt_down(b.smallest.lo),
+                hi: sqrt_up(b.smallest.hi),
+            };
+            self.out.improve(limits, Method::Gram);
         }
+        self.narrow()
     }
-    let work = p.a.nrows() as f64 * (n as f64).powi(2);
-    if work <= DOUBLE_DOUBLE_WORK
-        && let Some(s) = doubledouble::certify_smallest(p)
-    {
-        out.improve(s.sigma, Method::DoubleDouble);
-        if width(&out.smallest) > NARROW {
-            // a cluster at the bottom has no gap to use; elsewhere the gap is now proved
-            let sharp = factor::sharpen(p, &l, s);
-            out.improve(sharp.sigma, Method::DoubleDouble);
+
+    fn climb_factor(&mut self, l: &Mat<f64>) -> bool {
+        if let Some(s) = factor::certify_smallest(self.problem, l) {
+            self.out.improve(s.sigma, Method::InverseFactor);
         }
+        self.narrow()
     }
-    if out.smallest.lo == 0.0 {
-        // Nothing proves a positive value. Any vector still bounds it from above.
-        upper_from_vector(p, &mut l, &mut out);
+
+    fn climb_double_double(&mut self, l: &Mat<f64>) -> bool {
+        let p = self.problem;
+        let work = p.a.nrows() as f64 * (p.order() as f64).powi(2);
+        if work > DOUBLE_DOUBLE_WORK {
+            return false;
+        }
+        if let Some(s) = doubledouble::certify_smallest(p) {
+            self.out.improve(s.sigma, Method::DoubleDouble);
+            if !self.narrow() {
+                // a cluster at the bottom has no gap to use; elsewhere the gap is now proved
+                let sharp = factor::sharpen(p, l, s);
+                self.out.improve(sharp.sigma, Method::DoubleDouble);
+            }
+        }
+        self.narrow()
     }
-    out
 }
 
 impl Extremes {
     /// Intersects the limits of the smallest singular value with another proved interval.
-    pub fn improve(&mut self, with: Limits, method: Method) {
+    fn improve(&mut self, with: Limits, method: Method) {
         let narrower = self.smallest.lo == 0.0 || width(&with) < width(&self.smallest);
         if narrower {
             self.method = method;
-            self.smallest_value = middle(&with);
+            self.value = middle(&with);
         }
         self.smallest.lo = self.smallest.lo.max(with.lo);
         self.smallest.hi = self.smallest.hi.min(with.hi);
-        self.smallest_value = self.smallest_value.clamp(self.smallest.lo, self.smallest.hi);
+        self.value = self.value.clamp(self.smallest.lo, self.smallest.hi);
     }
 }
 
@@ -121,7 +316,7 @@ fn middle(l: &Limits) -> f64 {
 }
 
 /// `sigma_min <= |Av|/|v|` for the vector that inverse iteration suggests.
-fn upper_from_vector(p: &Problem, l: &mut faer::Mat<f64>, out: &mut Extremes) {
+fn upper_from_vector(p: &Problem, l: &mut Mat<f64>, out: &mut Extremes) {
     let n = p.order();
     // pivots at rounding level would overflow the solves; any floor will do for a suggestion
     let floor = 1e-18 * p.frobenius;
@@ -145,5 +340,5 @@ fn upper_from_vector(p: &Problem, l: &mut faer::Mat<f64>, out: &mut Extremes) {
         best = best.min(up(dense::norm2(c) * 1.0000001 + 1e-160));
     }
     out.smallest.hi = out.smallest.hi.min(best);
-    out.smallest_value = out.smallest.hi;
+    out.value = out.smallest.hi;
 }

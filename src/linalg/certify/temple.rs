@@ -9,8 +9,6 @@ use faer::Mat;
 /// `rho_lo <= rho <= rho_hi` and `|Gv - rho v|/|v| <= residual`.
 #[derive(Clone, Copy, Debug)]
 pub struct Quotient {
-    /// Rayleigh quotient of `A^T A`, nearest double.
-    pub rho: f64,
     /// Lower limit of the quotient.
     pub rho_lo: f64,
     /// Upper limit of the quotient.
@@ -30,7 +28,7 @@ pub fn quotient(a: &Mat<f64>, v: &DdVec, frobenius: f64) -> Option<Quotient> {
     let ny2 = y.vector.norm2_squared();
     let theta = (ny2 / nv2).hi;
     // |Av| lies within y.error of |y|; the sums of squares are good to far better than 2^-52.
-    let (norm_v_lo, norm_v_hi) = (sqrt_down(down(nv2.hi)), sqrt_up(up(nv2.hi)));
+    let norm_v_lo = sqrt_down(down(nv2.hi));
     let relative = up(y.error / norm_v_lo);
     let root = ny2.hi.max(0.0).sqrt() / nv2.hi.sqrt();
     let (lo, hi) = (one_sided(ny2, nv2, -1.0), one_sided(ny2, nv2, 1.0));
@@ -55,9 +53,7 @@ pub fn quotient(a: &Mat<f64>, v: &DdVec, frobenius: f64) -> Option<Quotient> {
     let evaluation = up(8.0 * DD_EPS * magnitude * n.sqrt());
     let norm_r = sqrt_up(up(sum * (1.0 + n * f64::EPSILON)) + n * 1e-320);
     let residual = up((norm_r + evaluation + z.error + frobenius * y.error) / norm_v_lo);
-    let _ = norm_v_hi;
     (residual.is_finite() && rho_hi.is_finite()).then_some(Quotient {
-        rho: theta,
         rho_lo,
         rho_hi,
         residual,
@@ -67,7 +63,11 @@ pub fn quotient(a: &Mat<f64>, v: &DdVec, frobenius: f64) -> Option<Quotient> {
 /// `ny2/nv2` rounded in the direction of `sign`; both are double-double sums whose relative error is
 /// below 2^-80 for fewer than 2^20 entries (charged as 2^-60).
 fn one_sided(ny2: Dd, nv2: Dd, sign: f64) -> f64 {
-    let q = (ny2 / nv2) * Dd { hi: 1.0, lo: sign * 2f64.powi(-60) };
+    let q = (ny2 / nv2)
+        * Dd {
+            hi: 1.0,
+            lo: sign * 2f64.powi(-60),
+        };
     if sign > 0.0 {
         if q.lo > 0.0 { q.hi.next_up() } else { q.hi }
     } else if q.lo < 0.0 {
