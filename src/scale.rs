@@ -393,6 +393,12 @@ impl Enclosure {
         })
     }
 
+    /// `(value, lo, hi, exponent)`: the limits as they are held, without rounding, each to be
+    /// multiplied by `2^exponent`.
+    pub fn scaled(&self) -> (f64, f64, f64, i64) {
+        (self.value, self.lo, self.hi, self.exponent)
+    }
+
     /// Relative width `(hi - lo) / lo`; infinite when `lo` is zero and `hi` is not.
     pub fn relative_width(&self) -> f64 {
         if self.hi == self.lo {
