@@ -393,6 +393,24 @@ impl Enclosure {
         })
     }
 
+    /// `(value, lo, hi)` as base-10 logarithms, limits rounded outward: exact statements about
+    /// magnitudes that no `f64` holds.
+    pub fn log10(&self) -> (f64, f64, f64) {
+        let part = |m: f64| -> (f64, f64) {
+            if m == 0.0 || m.is_infinite() {
+                return (m.log10(), 0.0);
+            }
+            let (a, b) = (m.log10(), self.exponent as f64 * std::f64::consts::LOG10_2);
+            // One ulp for log10, one for the product (constant and multiplication), half for the
+            // sum, each at most EPSILON relative to its operand; doubled.
+            (a + b, 4.0 * f64::EPSILON * (a.abs() + b.abs()))
+        };
+        let (value, _) = part(self.value);
+        let (lo, below) = part(self.lo);
+        let (hi, above) = part(self.hi);
+        (value, lo - below, hi + above)
+    }
+
     /// Relative width `(hi - lo) / lo`; infinite when `lo` is zero and `hi` is not.
     pub fn relative_width(&self) -> f64 {
         if self.hi == self.lo {
