@@ -248,12 +248,12 @@ pub struct ProductArgs {
     /// Random layers instead of sources: DEPTH square matrices of size WIDTH, entries N(0, 1)
     #[arg(long, value_name = "DEPTHxWIDTH", value_parser = depth_by_width)]
     pub gaussian: Option<(usize, usize)>,
-    /// Scalar that multiplies every layer
-    #[arg(long, value_name = "A", value_parser = finite, allow_negative_numbers = true)]
+    /// Scalar that multiplies every random layer
+    #[arg(long, value_name = "A", requires = "gaussian", value_parser = finite, allow_negative_numbers = true)]
     pub alpha: Option<f64>,
     /// Only the K largest singular values
-    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u64).range(1..))]
-    pub leading: Option<u64>,
+    #[arg(long, value_name = "K", value_parser = at_least_one)]
+    pub leading: Option<usize>,
     /// Which tensors.
     #[command(flatten)]
     pub filter: Filter,
@@ -267,6 +267,14 @@ fn depth_by_width(text: &str) -> Result<(usize, usize), String> {
         Some((depth, width)) if depth > 0 && width > 0 => Ok((depth, width)),
         Some(_) => Err("depth and width must be at least 1".into()),
         None => Err("write DEPTHxWIDTH, for example 200x64".into()),
+    }
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse::<usize>() {
+        Ok(0) => Err("must be at least 1".into()),
+        Ok(k) => Ok(k),
+        Err(e) => Err(e.to_string()),
     }
 }
 

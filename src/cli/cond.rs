@@ -26,6 +26,7 @@ pub fn run(args: &CondArgs, global: &Global, output: &Output) -> anyhow::Result<
         progress.set_message(item.label.clone());
         let skipped = |kind, reason| Skipped {
             source: item.source.clone(),
+            label: item.label.clone(),
             kind,
             reason,
         };

@@ -5,6 +5,7 @@ mod args;
 mod cond;
 mod exit;
 mod output;
+mod product;
 mod sources;
 mod tooling;
 
@@ -36,7 +37,7 @@ fn run(cli: &Cli) -> Exit {
     let (name, result) = match &cli.command {
         None => (None, tooling::greet(&output)),
         Some(Command::Cond(args)) => (Some("cond"), cond::run(args, &cli.global, &output)),
-        Some(Command::Product(_)) => (Some("product"), Err(anyhow::anyhow!("x"))),
+        Some(Command::Product(args)) => (Some("product"), product::run(args, &cli.global, &output)),
         Some(Command::Completions(args)) => {
             (Some("completions"), tooling::completions(args, &output))
         }

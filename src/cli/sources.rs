@@ -27,6 +27,9 @@ impl Tensor {
         isometer::linalg::view::MatrixRef::row_major(&self.data, self.rows, self.cols).unwrap()
     }
 }
+pub fn matrix(t: &Tensor) -> Result<isometer::linalg::view::MatrixRef<'_>, SourceError> {
+    Ok(t.matrix())
+}
 pub struct Item {
     pub source: String,
     pub label: String,

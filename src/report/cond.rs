@@ -59,6 +59,8 @@ impl SkipKind {
 pub struct Skipped {
     /// Where it came from.
     pub source: String,
+    /// The short name that tells it from its neighbours.
+    pub label: String,
     /// What kind of obstacle.
     pub kind: SkipKind,
     /// One sentence for people.
@@ -164,7 +166,7 @@ impl Report {
             return self.sentence_without_rows(verdict);
         };
         let c = &worst.conditioning;
-        let name = &worst.source;
+        let name = &worst.label;
         let kappa = value_text(&c.cond.enclosure, 4);
         let format = c.element_type;
         match verdict {
@@ -191,11 +193,11 @@ impl Report {
                 };
                 format!(
                     "{} is singular{rank}: some direction is lost whatever the precision; remove the dependent rows or columns, or solve in the least-squares sense.",
-                    singular.source
+                    singular.label
                 )
             }
             Verdict::IllConditioned => format!(
-                "{name} has kappa {kappa}, more than the {:.1e} that {format} entries can tell from singular: if they were rounded, input rounding dominates; store it wider or drop directions.",
+                "{name} has kappa {kappa}: rounded {format} entries cannot tell it from a singular matrix (limit {:.1e}); the answer holds for the stored numbers, input rounding dominates: store it wider or drop directions.",
                 format.largest_resolvable_cond(),
             ),
             Verdict::Fine | Verdict::Unusable => {
@@ -233,13 +235,13 @@ impl Report {
             (Verdict::Broken, Some(first)) => format!(
                 "{} broken: {}: {}",
                 count(broken.len(), "tensor is", "tensors are"),
-                first.source,
+                first.label,
                 first.reason
             ),
             (_, Some(first)) => format!(
                 "no matrix with a condition number in {}: {}: {}",
                 count(self.skipped.len(), "tensor", "tensors"),
-                first.source,
+                first.label,
                 first.reason
             ),
             (_, None) => "no matrix in the input: the sources hold no tensor, or --include and --exclude left none".into(),
@@ -457,23 +459,24 @@ impl Report {
             .partition(|s| s.kind == SkipKind::NotAMatrix);
         let mut lines: Vec<String> = named
             .iter()
-            .map(|s| format!("skipped {}: {}", s.source, s.reason))
+            .map(|s| format!("skipped {}: {}", s.label, s.reason))
             .collect();
         match plain.as_slice() {
             [] => {}
-            [one] => lines.push(format!("skipped {}: {}", one.source, one.reason)),
+            [one] => lines.push(format!("skipped {}: {}", one.label, one.reason)),
             many => lines.push(format!(
                 "skipped {} tensors that are no matrices ({}, ...)",
                 many.len(),
-                many[0].source
+                many[0].label
             )),
         }
         lines
     }
 }
 
+/// Proved singular; an estimate of infinity is only ill-conditioned.
 fn is_singular(row: &Row) -> bool {
-    row.conditioning.cond.enclosure.value().is_infinite()
+    row.conditioning.cond.enclosure.lo().is_infinite()
 }
 
 /// What the number is worth, in the one word that matters most.

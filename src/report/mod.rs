@@ -7,6 +7,7 @@
 pub mod cond;
 pub mod document;
 pub mod number;
+pub mod product;
 pub mod table;
 
 /// How a report is laid out.
