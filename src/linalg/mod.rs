@@ -4,5 +4,6 @@
 pub mod condition;
 pub mod dd;
 pub mod element;
+pub mod product;
 pub mod singular;
 pub mod view;
