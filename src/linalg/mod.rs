@@ -5,5 +5,6 @@ pub mod condition;
 pub mod dd;
 pub mod element;
 pub mod parallel;
+pub mod product;
 pub mod singular;
 pub mod view;
