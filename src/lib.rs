@@ -3,6 +3,7 @@
 
 #![deny(missing_docs)]
 
+pub mod formats;
 pub mod linalg;
 pub mod report;
 pub mod scale;

@@ -1,0 +1,208 @@
+//! Bytes to named tensors: npy, npz, safetensors, Matrix Market and text.
+//!
+//! [`open`] lists what a [`Source`] holds without reading any tensor; [`Collection::load`] then
+//! reads one at a time and hands out [`MatrixRef`](crate::linalg::view::MatrixRef)s over the bytes
+//! as stored, so that memory is bounded by the largest tensor and not by the checkpoint.
+//!
+//! Files are memory-mapped. A file that is overwritten while it is being read gives wrong numbers;
+//! one that is *shortened* meanwhile ends the process (SIGBUS). Do not edit a checkpoint in place
+//! while it is being measured.
+
+mod directory;
+mod error;
+mod lines;
+mod matrix_market;
+mod mmap;
+mod npy;
+mod npz;
+mod safetensors;
+mod sharded;
+mod skip;
+mod sniff;
+mod source;
+mod tensor;
+mod text;
+
+pub use error::FormatError;
+pub use lines::{BadNumber, LineError};
+pub use matrix_market::MatrixMarketError;
+pub use npy::NpyError;
+pub use npz::NpzError;
+pub use safetensors::SafetensorsError;
+pub use sharded::IndexError;
+pub use skip::SkipReason;
+pub use source::Source;
+pub use tensor::{Content, Entry, Readable, Tensor};
+pub use text::TextError;
+
+use mmap::Blob;
+use safetensors::Contents;
+use source::Place;
+use std::path::Path;
+use tensor::RESHAPED;
+
+/// Most bytes of a dense matrix made from a Matrix Market or text file.
+const DENSE_LIMIT: u128 = 1 << 34;
+
+/// One key of a safetensors file's `__metadata__`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Metadata {
+    /// The file.
+    pub file: String,
+    /// The key.
+    pub key: String,
+    /// The value; JSON text if it is not a string.
+    pub value: String,
+}
+
+/// The tensors of a source, listed but not read.
+#[derive(Debug)]
+pub struct Collection {
+    entries: Vec<Entry>,
+    metadata: Vec<Metadata>,
+    notes: Vec<String>,
+}
+
+impl Collection {
+    /// All tensors, readable or skipped, in file order.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// Reads entry `i` of [`entries`](Collection::entries). Entries may be loaded from several
+    /// threads; each holds its own numbers or shares the mapped file.
+    ///
+    /// # Errors
+    /// [`FormatError::Skipped`] for a skipped entry, otherwise what is wrong with its data.
+    ///
+    /// # Panics
+    /// If there is no entry `i`.
+    pub fn load(&self, i: usize) -> Result<Tensor, FormatError> {
+        Tensor::load(&self.entries[i])
+    }
+
+    /// Reads a 0-D or 1-D entry, which [`load`](Collection::load) refuses, as a matrix of one row:
+    /// for audits that look for NaN in biases. `None` for every other entry.
+    ///
+    /// # Errors
+    /// What is wrong with its data.
+    ///
+    /// # Panics
+    /// If there is no entry `i`.
+    pub fn load_vector(&self, i: usize) -> Result<Option<Tensor>, FormatError> {
+        Tensor::load_vector(&self.entries[i])
+    }
+
+    /// The `__metadata__` of safetensors files.
+    pub fn metadata(&self) -> &[Metadata] {
+        &self.metadata
+    }
+
+    /// Remarks about the files as a whole, one sentence each.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+}
+
+impl From<Contents> for Collection {
+    fn from(contents: Contents) -> Collection {
+        Collection {
+            entries: contents.entries,
+            metadata: contents.metadata,
+            notes: contents.notes,
+        }
+    }
+}
+
+/// Lists the tensors of a source, or the one it names.
+///
+/// Of npy, npz, safetensors and Matrix Market files only headers are read; a text file has to be
+/// parsed to know its shape, and standard input to be read to its end.
+///
+/// # Errors
+/// [`FormatError`]: the source is missing, of no known format, damaged in its headers, or without
+/// the tensor named.
+pub fn open(source: &Source) -> Result<Collection, FormatError> {
+    let (place, collection) = match source.place() {
+        Place::Stdin => {
+            let blob =
+                Blob::read(&mut std::io::stdin().lock()).map_err(|e| FormatError::io("-", e))?;
+            ("-".to_string(), sniff::contents("-", &blob)?.into())
+        }
+        Place::Path(path) => (path.display().to_string(), open_path(path)?),
+    };
+    match source.tensor_name() {
+        None => Ok(collection),
+        Some(name) => select(collection, &place, name),
+    }
+}
+
+/// Lists the tensors of a file that is already in memory; `name` stands for it in messages and
+/// labels, and its extension, if it has one, tells the format.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_bytes(name: &str, bytes: Vec<u8>) -> Result<Collection, FormatError> {
+    sniff::contents(name, &Blob::from_vec(bytes)).map(Collection::from)
+}
+
+fn open_path(path: &Path) -> Result<Collection, FormatError> {
+    let contents = if path.is_dir() {
+        directory::contents(path)?
+    } else if sharded::is_index(path) {
+        sharded::contents(path)?
+    } else {
+        file_contents(path)?
+    };
+    Ok(Collection::from(contents))
+}
+
+fn file_contents(path: &Path) -> Result<Contents, FormatError> {
+    let file = path.display().to_string();
+    let blob = Blob::open(path).map_err(|e| FormatError::io(&file, e))?;
+    sniff::contents(&file, &blob)
+}
+
+fn select(mut all: Collection, place: &str, name: &str) -> Result<Collection, FormatError> {
+    let wanted = name.strip_suffix(RESHAPED).unwrap_or(name);
+    let matches = |e: &Entry| e.stored_name() == wanted || e.stored_name() == name;
+    let count = all.entries.iter().filter(|e| matches(e)).count();
+    let (file, tensor) = (place.to_string(), name.to_string());
+    match count {
+        0 => Err(FormatError::NoSuchTensor {
+            file,
+            tensor,
+            available: available(&all.entries),
+        }),
+        1 => {
+            all.entries.retain(matches);
+            Ok(all)
+        }
+        _ => {
+            let sources: Vec<String> = all
+                .entries
+                .iter()
+                .filter(|e| matches(e))
+                .map(Entry::source)
+                .collect();
+            Err(FormatError::AmbiguousTensor {
+                file,
+                tensor,
+                candidates: sources.join(", "),
+            })
+        }
+    }
+}
+
+fn available(entries: &[Entry]) -> String {
+    const SHOWN: usize = 8;
+    let names: Vec<&str> = entries.iter().take(SHOWN).map(Entry::stored_name).collect();
+    let more = match entries.len().checked_sub(SHOWN) {
+        Some(n @ 1..) => format!(" and {n} more"),
+        _ => String::new(),
+    };
+    match names.is_empty() {
+        true => "it holds no tensors".to_string(),
+        false => format!("it holds {}{more}", names.join(", ")),
+    }
+}

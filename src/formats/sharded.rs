@@ -1,0 +1,146 @@
+//! A checkpoint in several safetensors files, described by a `*.safetensors.index.json`.
+
+use super::FormatError;
+use super::mmap::Blob;
+use super::safetensors::{self, Contents};
+use super::skip::SkipReason;
+use serde_json::Value;
+use std::collections::{HashMap, HashSet};
+use std::path::{Component, Path};
+
+/// What is wrong with an index.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IndexError {
+    /// Not JSON, or without a `weight_map` of strings.
+    #[error("not a safetensors index: {message}")]
+    Json {
+        /// What is wrong.
+        message: String,
+    },
+    /// Nothing is listed.
+    #[error("the weight_map is empty; there is nothing to read")]
+    NoTensors,
+    /// A shard outside the directory of the index.
+    #[error(
+        "tensor '{tensor}' is mapped to '{shard}', which is outside the directory of the index"
+    )]
+    Outside {
+        /// Name of the tensor.
+        tensor: String,
+        /// The shard as written.
+        shard: String,
+    },
+    /// A shard that is not there.
+    #[error(
+        "shard '{shard}', which holds '{tensor}' and {others} other tensors, is missing; download it too"
+    )]
+    MissingShard {
+        /// The shard.
+        shard: String,
+        /// One of its tensors.
+        tensor: String,
+        /// How many more tensors are mapped to it.
+        others: usize,
+    },
+    /// A tensor that its shard does not hold.
+    #[error(
+        "tensor '{tensor}' is mapped to shard '{shard}', whose header (bytes 8..{header_end}) does not list it; the files are of different versions"
+    )]
+    MissingTensor {
+        /// Name of the tensor.
+        tensor: String,
+        /// The shard.
+        shard: String,
+        /// End of the shard's header.
+        header_end: u64,
+    },
+}
+
+/// Whether the name is that of an index.
+pub(super) fn is_index(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.ends_with(".safetensors.index.json")
+}
+
+/// The tensors of all shards, shard after shard in the order of the index.
+pub(super) fn contents(path: &Path) -> Result<Contents, FormatError> {
+    let file = path.display().to_string();
+    let blob = Blob::open(path).map_err(|e| FormatError::io(&file, e))?;
+    let fail = |error| FormatError::Index {
+        file: file.clone(),
+        error,
+    };
+    let map = weight_map(&blob).map_err(fail)?;
+    let mut shards: Vec<&str> = Vec::new();
+    let mut tensors: HashMap<&str, Vec<&str>> = HashMap::new();
+    for (tensor, shard) in &map {
+        let plain = Path::new(shard)
+            .components()
+            .all(|c| matches!(c, Component::Normal(_)));
+        if !plain || shard.is_empty() {
+            return Err(fail(IndexError::Outside {
+                tensor: tensor.clone(),
+                shard: shard.clone(),
+            }));
+        }
+        let listed = tensors.entry(shard).or_default();
+        if listed.is_empty() {
+            shards.push(shard);
+        }
+        listed.push(tensor);
+    }
+    let directory = path.parent().unwrap_or(Path::new(""));
+    let mut all = Contents::default();
+    for shard in shards {
+        let wanted = &tensors[shard];
+        let at = directory.join(shard);
+        if !at.exists() {
+            return Err(fail(IndexError::MissingShard {
+                shard: shard.to_string(),
+                tensor: wanted[0].to_string(),
+                others: wanted.len() - 1,
+            }));
+        }
+        let name = at.display().to_string();
+        let blob = Blob::open(&at).map_err(|e| FormatError::io(&name, e))?;
+        let mut found = safetensors::contents(&name, &blob)?;
+        let present: HashSet<&str> = found.entries.iter().map(|e| e.stored_name()).collect();
+        if let Some(tensor) = wanted.iter().find(|t| !present.contains(*t)) {
+            let header = blob
+                .first_chunk::<8>()
+                .map_or(0, |b| u64::from_le_bytes(*b));
+            return Err(fail(IndexError::MissingTensor {
+                tensor: tensor.to_string(),
+                shard: shard.to_string(),
+                header_end: 8 + header,
+            }));
+        }
+        let wanted: HashSet<&str> = wanted.iter().copied().collect();
+        for entry in &mut found.entries {
+            if !wanted.contains(entry.stored_name()) {
+                *entry = entry.clone().skipped(SkipReason::NotIndexed);
+            }
+        }
+        all.append(found);
+    }
+    Ok(all)
+}
+
+/// Pairs (tensor, shard) in file order.
+fn weight_map(bytes: &[u8]) -> Result<Vec<(String, String)>, IndexError> {
+    let json = |message: String| IndexError::Json { message };
+    let index: Value = serde_json::from_slice(bytes).map_err(|e| json(e.to_string()))?;
+    let map = index
+        .get("weight_map")
+        .and_then(Value::as_object)
+        .ok_or_else(|| json("no object named weight_map".to_string()))?;
+    if map.is_empty() {
+        return Err(IndexError::NoTensors);
+    }
+    map.iter()
+        .map(|(tensor, shard)| match shard.as_str() {
+            Some(shard) => Ok((tensor.clone(), shard.to_string())),
+            None => Err(json(format!("weight_map['{tensor}'] is not a file name"))),
+        })
+        .collect()
+}
