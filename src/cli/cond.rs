@@ -20,9 +20,12 @@ pub fn run(args: &CondArgs, global: &Global, output: &Output) -> anyhow::Result<
         spectrum: args.spectrum,
         ..Report::default()
     };
+    for note in &opened.notes {
+        output.note(note);
+    }
     let progress = output.progress(opened.items.len());
     let mut last_error = None;
-    for (index, item) in opened.items.iter().enumerate() {
+    for item in &opened.items {
         progress.set_message(item.label.clone());
         let skipped = |kind, reason| Skipped {
             source: item.source.clone(),
@@ -35,7 +38,7 @@ pub fn run(args: &CondArgs, global: &Global, output: &Output) -> anyhow::Result<
             progress.inc(1);
             continue;
         }
-        match opened.load(index) {
+        match opened.load(item) {
             Err(error) => {
                 report
                     .skipped
@@ -43,13 +46,14 @@ pub fn run(args: &CondArgs, global: &Global, output: &Output) -> anyhow::Result<
                 last_error = Some(error);
             }
             Ok(tensor) => {
-                let matrix = tensor.matrix();
+                let matrix = tensor.matrix()?;
                 threads::prepare(global, matrix.rows(), matrix.cols());
                 match condition(&matrix, &options) {
                     Ok(conditioning) => report.rows.push(Row {
                         source: item.source.clone(),
                         label: item.label.clone(),
                         shape: item.shape.clone(),
+                        note: tensor.note().map(String::from),
                         conditioning,
                     }),
                     Err(error) => {

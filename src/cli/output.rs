@@ -61,6 +61,13 @@ impl Output {
         write_stdout(document).context("cannot write to stdout")
     }
 
+    /// A remark on stderr, unless `--quiet`.
+    pub fn note(&self, text: &str) {
+        if !self.quiet {
+            write_stderr(&format!("isometer: note: {text}\n"));
+        }
+    }
+
     /// An error message on stderr, `--quiet` or not.
     pub fn error(&self, text: &str) {
         write_stderr(&format!("isometer: {text}\n"));

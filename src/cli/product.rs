@@ -5,6 +5,7 @@ use super::exit::{BadFlag, Exit, Outcome, Unusable};
 use super::output::Output;
 use super::{sources, threads};
 use anyhow::anyhow;
+use isometer::formats::Tensor;
 use isometer::linalg::product::{
     GaussianChain, LayerSource, MatrixChain, ProductError, ProductOptions, leading, spectrum,
 };
@@ -27,10 +28,13 @@ pub fn run(args: &ProductArgs, global: &Global, output: &Output) -> anyhow::Resu
         return compute(&mut chain, (width, width), args, output, &name, Vec::new());
     }
     let opened = sources::open(&args.sources, &args.filter)?;
+    for note in &opened.notes {
+        output.note(note);
+    }
     let mut names = Vec::new();
     let mut tensors = Vec::new();
     let mut skipped = Vec::new();
-    for (index, item) in opened.items.iter().enumerate() {
+    for item in &opened.items {
         match &item.skip {
             Some((kind, reason)) => skipped.push(Skipped {
                 source: item.source.clone(),
@@ -40,13 +44,13 @@ pub fn run(args: &ProductArgs, global: &Global, output: &Output) -> anyhow::Resu
             }),
             None => {
                 names.push(item.label.clone());
-                tensors.push(opened.load(index)?);
+                tensors.push(opened.load(item)?);
             }
         }
     }
     let matrices = tensors
         .iter()
-        .map(sources::matrix)
+        .map(Tensor::matrix)
         .collect::<Result<Vec<_>, _>>()?;
     let (Some(first), Some(last)) = (matrices.first(), matrices.last()) else {
         let why = skipped.first().map_or(

@@ -1,82 +1,205 @@
-//! interim
-use super::args::Filter;
-use std::io::Read;
+//! From SOURCE arguments to tensors, in order.
 
+use super::args::Filter;
+use super::exit::BadFlag;
+use globset::{Glob, GlobSet, GlobSetBuilder};
+use isometer::formats::{
+    self, Collection, Content, Entry, FormatError, SkipReason, Source, Tensor,
+};
+use isometer::report::cond::SkipKind;
+use std::path::Path;
+
+/// A source that could not be opened, with a hint where one helps.
 #[derive(Debug, thiserror::Error)]
-pub enum SourceError {
-    #[error("{0}: no such file or directory{1}")]
-    Missing(String, String),
-    #[error("{0}: {1}")]
-    Bad(String, String),
+#[error("{error}{hint}")]
+pub struct SourceError {
+    error: FormatError,
+    hint: String,
 }
+
 impl SourceError {
+    /// The word for scripts.
     pub fn kind(&self) -> &'static str {
-        match self {
-            SourceError::Missing(..) => "not-found",
+        match self.error {
+            FormatError::Missing { .. } => "not-found",
+            FormatError::NoSuchTensor { .. } => "no-such-tensor",
             _ => "unreadable",
         }
     }
 }
-pub struct Tensor {
-    data: Vec<f64>,
-    rows: usize,
-    cols: usize,
-}
-impl Tensor {
-    pub fn matrix(&self) -> isometer::linalg::view::MatrixRef<'_> {
-        isometer::linalg::view::MatrixRef::row_major(&self.data, self.rows, self.cols).unwrap()
+
+impl From<FormatError> for SourceError {
+    fn from(error: FormatError) -> SourceError {
+        let hint = match &error {
+            FormatError::Missing { path } => nearby(path),
+            _ => String::new(),
+        };
+        SourceError { error, hint }
     }
 }
-pub fn matrix(t: &Tensor) -> Result<isometer::linalg::view::MatrixRef<'_>, SourceError> {
-    Ok(t.matrix())
-}
+
+/// One tensor of the sources.
 pub struct Item {
+    /// A source that names this tensor alone.
     pub source: String,
+    /// The short name that tells it from its neighbours.
     pub label: String,
+    /// Shape as stored.
     pub shape: Vec<usize>,
-    pub skip: Option<(isometer::report::cond::SkipKind, String)>,
-    text: String,
+    /// Why it is no matrix, if it is none.
+    pub skip: Option<(SkipKind, String)>,
+    collection: usize,
+    entry: usize,
 }
+
+/// All tensors of all sources, listed but not read.
 pub struct Opened {
+    /// In the order of the sources, and within a source in the order of the file.
     pub items: Vec<Item>,
+    /// Remarks about the files as a whole.
+    pub notes: Vec<String>,
+    collections: Vec<Collection>,
 }
-pub fn open(sources: &[String], _filter: &Filter) -> anyhow::Result<Opened> {
-    let mut items = vec![];
-    for s in sources {
-        let mut text = String::new();
-        if s == "-" {
-            std::io::stdin().read_to_string(&mut text)?;
-        } else {
-            text = std::fs::read_to_string(s)
-                .map_err(|_| SourceError::Missing(s.clone(), String::new()))?;
-        }
-        let rows = text.lines().count();
-        let cols = text.lines().next().unwrap_or("").split_whitespace().count();
-        items.push(Item {
-            source: s.clone(),
-            label: s.clone(),
-            shape: vec![rows, cols],
-            skip: None,
-            text,
-        });
-    }
-    Ok(Opened { items })
-}
+
 impl Opened {
-    pub fn load(&self, i: usize) -> Result<Tensor, SourceError> {
-        let it = &self.items[i];
-        let data: Vec<f64> = it
-            .text
-            .split_whitespace()
-            .map(|w| {
-                w.parse::<f64>()
-                    .map_err(|e| SourceError::Bad(it.source.clone(), e.to_string()))
-            })
-            .collect::<Result<_, _>>()?;
-        Ok(Tensor {
-            data,
-            rows: it.shape[0],
-            cols: it.shape[1],
-        })
+    /// Reads one tensor.
+    pub fn load(&self, item: &Item) -> Result<Tensor, SourceError> {
+        Ok(self.collections[item.collection].load(item.entry)?)
+    }
+}
+
+/// Opens every source and lists the tensors that the filter leaves.
+pub fn open(sources: &[String], filter: &Filter) -> anyhow::Result<Opened> {
+    if sources.iter().filter(|s| *s == "-").count() > 1 {
+        return Err(BadFlag {
+            flag: "-",
+            message: "stdin can be read once only; name it once".into(),
+        }
+        .into());
+    }
+    let include = globs("--include", &filter.include)?;
+    let exclude = globs("--exclude", &filter.exclude)?;
+    let wanted = |e: &Entry| {
+        let hit = |set: &GlobSet| set.is_match(e.stored_name()) || set.is_match(e.source());
+        (filter.include.is_empty() || hit(&include)) && !hit(&exclude)
+    };
+    let mut opened = Opened {
+        items: Vec::new(),
+        notes: Vec::new(),
+        collections: Vec::new(),
+    };
+    for (collection, text) in sources.iter().enumerate() {
+        let listed = formats::open(&Source::parse(text)).map_err(SourceError::from)?;
+        for (entry, e) in listed
+            .entries()
+            .iter()
+            .enumerate()
+            .filter(|(_, e)| wanted(e))
+        {
+            opened.items.push(Item {
+                source: e.source(),
+                label: label(e, sources.len(), listed.entries().len()),
+                shape: e.shape().to_vec(),
+                skip: match e.content() {
+                    Content::Readable(_) => None,
+                    Content::Skip(reason) => Some((skip_kind(reason), reason.to_string())),
+                },
+                collection,
+                entry,
+            });
+        }
+        opened.notes.extend_from_slice(listed.notes());
+        opened.collections.push(listed);
+    }
+    Ok(opened)
+}
+
+/// Tensors of one file need not repeat its path.
+fn label(e: &Entry, sources: usize, entries: usize) -> String {
+    match (sources, entries) {
+        (1, 2..) => e.name(),
+        _ if e.source() == "-" => "stdin".into(),
+        _ => e.source(),
+    }
+}
+
+fn skip_kind(reason: &SkipReason) -> SkipKind {
+    match reason {
+        SkipReason::Empty { .. } => SkipKind::Empty,
+        SkipReason::Scalar
+        | SkipReason::OneDimensional
+        | SkipReason::Integer { .. }
+        | SkipReason::NotNumbers { .. }
+        | SkipReason::NotAnArray
+        | SkipReason::NotIndexed => SkipKind::NotAMatrix,
+        SkipReason::UnknownDtype { .. }
+        | SkipReason::RawBytes { .. }
+        | SkipReason::Compression { .. }
+        | SkipReason::Encrypted => SkipKind::Unsupported,
+    }
+}
+
+fn globs(flag: &'static str, patterns: &[String]) -> Result<GlobSet, BadFlag> {
+    let bad = |error: globset::Error| BadFlag {
+        flag,
+        message: error.to_string(),
+    };
+    let mut set = GlobSetBuilder::new();
+    for pattern in patterns {
+        set.add(Glob::new(pattern).map_err(bad)?);
+    }
+    set.build().map_err(bad)
+}
+
+/// The files beside a missing one whose names are close to it, as a half-sentence.
+fn nearby(missing: &str) -> String {
+    let (file, _) = missing.split_once("::").unwrap_or((missing, ""));
+    let path = Path::new(file);
+    let Some(name) = path.file_name().and_then(|n| n.to_str()) else {
+        return String::new();
+    };
+    let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
+    let Ok(listing) = std::fs::read_dir(parent.unwrap_or(Path::new("."))) else {
+        return String::new();
+    };
+    let mut close: Vec<(usize, String)> = listing
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .map(|other| (edits(name, &other), other))
+        // A third of the letters, as in clap's own suggestions.
+        .filter(|(distance, _)| 3 * distance <= name.chars().count())
+        .collect();
+    close.sort();
+    let names: Vec<String> = close.into_iter().take(3).map(|(_, n)| n).collect();
+    if names.is_empty() {
+        String::new()
+    } else {
+        format!("; nearby: {}", names.join(", "))
+    }
+}
+
+/// Levenshtein distance, letters compared without regard to case.
+fn edits(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.to_lowercase().chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.to_lowercase().chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.iter().enumerate() {
+            let substituted = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn edits_count_letters() {
+        assert_eq!(edits("kitten", "Sitting"), 3);
+        assert_eq!(edits("", "ab"), 2);
+        assert_eq!(edits("weights.npy", "wieghts.npy"), 2);
     }
 }

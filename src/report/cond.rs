@@ -16,8 +16,19 @@ pub struct Row {
     pub label: String,
     /// Shape of the tensor as stored; the matrix is `conditioning.rows x conditioning.cols`.
     pub shape: Vec<usize>,
+    /// What the reader of the file has to say about the conversion.
+    pub note: Option<String>,
     /// What was computed.
     pub conditioning: Conditioning,
+}
+
+impl Row {
+    /// Everything that no column holds, in one line.
+    fn remark(&self) -> Option<String> {
+        let parts = [&self.conditioning.remark, &self.note];
+        let said: Vec<&str> = parts.iter().filter_map(|p| p.as_deref()).collect();
+        (!said.is_empty()).then(|| said.join("; "))
+    }
 }
 
 /// Why a tensor has no row.
@@ -315,8 +326,8 @@ impl Report {
             put("above", json!(self.above(row)));
             put("undecided", json!(self.undecided(row)));
         }
-        if let Some(remark) = &c.remark {
-            put("remark", remark.as_str().into());
+        if let Some(remark) = row.remark() {
+            put("remark", remark.into());
         }
         if self.spectrum
             && let Some(s) = &c.singular_values
@@ -381,7 +392,7 @@ impl Report {
             record.push(c.cond.certainty.to_string());
             record.push(c.method.to_string());
             record.push(c.resolvable.to_string());
-            record.push(c.remark.clone().unwrap_or_default());
+            record.push(row.remark().unwrap_or_default());
             record.push(String::new());
             records.push(record);
         }
@@ -427,7 +438,7 @@ impl Report {
                     worth(row).into(),
                 ];
                 if markdown {
-                    cells.push(c.remark.clone().unwrap_or_default());
+                    cells.push(row.remark().unwrap_or_default());
                 }
                 cells
             })
@@ -435,7 +446,7 @@ impl Report {
         let mut remarks = Vec::new();
         if !markdown {
             for row in &self.rows {
-                if let Some(remark) = &row.conditioning.remark {
+                if let Some(remark) = row.remark() {
                     remarks.push(format!("{}: {remark}", row.label));
                 }
             }
