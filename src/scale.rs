@@ -405,7 +405,12 @@ impl Enclosure {
             // sum, each at most EPSILON relative to its operand; doubled.
             (a + b, 4.0 * f64::EPSILON * (a.abs() + b.abs()))
         };
-        let (value, _) = part(self.value);
+        let plain = ldexp(self.value, self.exponent);
+        let value = if plain.is_normal() {
+            plain.log10()
+        } else {
+            part(self.value).0
+        };
         let (lo, below) = part(self.lo);
         let (hi, above) = part(self.hi);
         (value, lo - below, hi + above)
