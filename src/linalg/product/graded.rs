@@ -11,7 +11,6 @@
 //! rotation is a Gram-Schmidt step, which is what it tends to.
 
 use super::kernel::{Dense, Kernel, axpy, dot, norm, power_of_two};
-use crate::linalg::dd::Real;
 use crate::scale::exponent_of;
 use pulp::Arch;
 
@@ -42,8 +41,8 @@ impl<T: Kernel> Graded<T> {
         }
     }
 
-    /// `T <- 2^shift r T` for upper triangular `r` with entries of size about one.
-    pub fn premultiply(&mut self, r: &Dense<T>, shift: i64) {
+    /// `T <- r T` for upper triangular `r` with entries of size about one.
+    pub fn premultiply(&mut self, r: &Dense<T>) {
         let n = r.cols;
         let mut g = r.clone();
         let mut next = vec![ZERO_ROW; n];
@@ -79,7 +78,7 @@ impl<T: Kernel> Graded<T> {
                     *v = v.scale(s);
                 }
             }
-            next[i] += x + shift;
+            next[i] += x;
         }
         self.exponents = next;
     }

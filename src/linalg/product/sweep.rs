@@ -94,7 +94,7 @@ pub(super) fn forward<T: Kernel, S: LayerSource>(
         T::multiply(&w, &q, &mut next);
         T::qr(&mut next, &mut r);
         std::mem::swap(&mut q, &mut next);
-        t.premultiply(&r, 0);
+        t.premultiply(&r);
         progress.report(Stage::Forward, k + 1, depth);
     }
     Ok((q, t))
@@ -128,7 +128,7 @@ pub(super) fn analyse<T: Kernel, S: LayerSource>(
             records.clear();
         }
         let record = step.forward(live, k, &mut q)?;
-        t.premultiply(&record.r, 0);
+        t.premultiply(&record.r);
         records.push(record);
         progress.report(Stage::Forward, k + 1, depth);
     }
