@@ -118,7 +118,7 @@ pub enum FormatError {
         /// The file.
         file: String,
         /// What is wrong.
-        error: NpyError,
+        error: Box<NpyError>,
     },
     /// A damaged or unusable npz archive.
     #[error("{file}: {error}")]
@@ -126,7 +126,7 @@ pub enum FormatError {
         /// The file.
         file: String,
         /// What is wrong.
-        error: NpzError,
+        error: Box<NpzError>,
     },
     /// A damaged safetensors file.
     #[error("{file}: {error}")]
@@ -134,7 +134,7 @@ pub enum FormatError {
         /// The file.
         file: String,
         /// What is wrong.
-        error: SafetensorsError,
+        error: Box<SafetensorsError>,
     },
     /// A safetensors index that does not describe its shards.
     #[error("{file}: {error}")]
@@ -142,7 +142,7 @@ pub enum FormatError {
         /// The index file.
         file: String,
         /// What is wrong.
-        error: IndexError,
+        error: Box<IndexError>,
     },
     /// A damaged Matrix Market file.
     #[error("{file}: {error}")]
@@ -150,7 +150,7 @@ pub enum FormatError {
         /// The file.
         file: String,
         /// What is wrong, with its line.
-        error: MatrixMarketError,
+        error: Box<MatrixMarketError>,
     },
     /// Text that is not a matrix.
     #[error("{file}: {error}")]
@@ -158,7 +158,7 @@ pub enum FormatError {
         /// The file.
         file: String,
         /// What is wrong, with its line.
-        error: TextError,
+        error: Box<TextError>,
     },
 }
 

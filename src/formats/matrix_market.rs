@@ -199,7 +199,7 @@ pub(super) fn entries(file: &str, name: &str, blob: &Blob) -> Result<Vec<Entry>,
     let mut lines = Lines::new(blob.reader());
     let header = header(&mut lines).map_err(|error| FormatError::MatrixMarket {
         file: file.to_string(),
-        error,
+        error: Box::new(error),
     })?;
     let element = header.element();
     let bytes = header.rows as u128 * header.cols as u128 * element.size() as u128;
@@ -224,7 +224,7 @@ impl Stored for File {
     fn load(&self) -> Result<Loaded, FormatError> {
         read(&self.blob).map_err(|error| FormatError::MatrixMarket {
             file: self.file.clone(),
-            error,
+            error: Box::new(error),
         })
     }
 }

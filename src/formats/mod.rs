@@ -14,6 +14,7 @@ mod lines;
 mod matrix_market;
 mod mmap;
 mod npy;
+mod npy_header;
 mod npz;
 mod safetensors;
 mod sharded;

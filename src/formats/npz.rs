@@ -1,7 +1,8 @@
 //! NumPy's `.npz`: a zip archive with one `.npy` member for each array, stored or deflated.
 
 use super::mmap::Blob;
-use super::npy::{Header, NpyError, read_exactly};
+use super::npy::{NpyError, read_exactly};
+use super::npy_header::Header;
 use super::skip::{Flat, SkipReason};
 use super::tensor::{Loaded, Stored};
 use super::{Entry, FormatError};
@@ -107,7 +108,7 @@ struct Member {
 pub(super) fn entries(file: &str, blob: &Blob) -> Result<Vec<Entry>, FormatError> {
     list(file, blob).map_err(|error| FormatError::Npz {
         file: file.to_string(),
-        error,
+        error: Box::new(error),
     })
 }
 
@@ -225,7 +226,7 @@ impl Stored for Member {
     fn load(&self) -> Result<Loaded, FormatError> {
         self.read().map_err(|error| FormatError::Npz {
             file: self.file.clone(),
-            error,
+            error: Box::new(error),
         })
     }
 }

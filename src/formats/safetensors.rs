@@ -160,7 +160,7 @@ impl<'de> Deserialize<'de> for Members {
 pub(super) fn contents(file: &str, blob: &Blob) -> Result<Contents, FormatError> {
     parse(file, blob).map_err(|error| FormatError::Safetensors {
         file: file.to_string(),
-        error,
+        error: Box::new(error),
     })
 }
 

@@ -68,7 +68,7 @@ pub(super) fn contents(path: &Path) -> Result<Contents, FormatError> {
     let blob = Blob::open(path).map_err(|e| FormatError::io(&file, e))?;
     let fail = |error| FormatError::Index {
         file: file.clone(),
-        error,
+        error: Box::new(error),
     };
     let map = weight_map(&blob).map_err(fail)?;
     let mut shards: Vec<&str> = Vec::new();

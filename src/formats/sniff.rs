@@ -152,5 +152,5 @@ fn by_content(first: &[u8], length: usize) -> Option<Result<Format, Refusal>> {
 fn is_text(first: &[u8]) -> bool {
     let control = |b: &u8| *b == 0x7f || *b < b' ' && !b.is_ascii_whitespace();
     let utf16 = first.starts_with(b"\xff\xfe") || first.starts_with(b"\xfe\xff");
-    utf16 || !first.is_empty() && !first.iter().any(|b| control(b))
+    utf16 || !first.is_empty() && !first.iter().any(control)
 }

@@ -80,7 +80,7 @@ struct Parsed {
 pub(super) fn entries(file: &str, name: &str, blob: &Blob) -> Result<Vec<Entry>, FormatError> {
     let (parsed, rows) = parse(blob).map_err(|error| FormatError::Text {
         file: file.to_string(),
-        error,
+        error: Box::new(error),
     })?;
     let element = match parsed.data {
         Data::Complex(_) => ElementType::C128,
@@ -228,16 +228,17 @@ fn parse(blob: &Blob) -> Result<(Parsed, usize), TextError> {
     Ok((Parsed { data, cols, note }, rows))
 }
 
-/// A first row of labels: none of its cells is a number.
+/// A first row of labels: no cell is a number or looks like one gone wrong (`1,5`, `-`).
 fn is_header(separator: Separator, text: &[u8]) -> bool {
-    let mut labels = false;
-    for cell in separator.split(text) {
-        match number(cell, &mut Losses::default()) {
-            Err(BadNumber::Syntax) => labels |= !cell.is_empty(),
-            Ok(_) | Err(BadNumber::Overflow) => return false,
-        }
-    }
-    labels
+    let mut labels = separator
+        .split(text)
+        .filter(|cell| !cell.is_empty())
+        .peekable();
+    labels.peek().is_some()
+        && labels.all(|cell| {
+            let numeric = cell[0].is_ascii_digit() || b"+-.(".contains(&cell[0]);
+            !numeric && number(cell, &mut Losses::default()).is_err()
+        })
 }
 
 /// A real number, or a complex one as Python and numpy print it: `1+2j`, `(1-2j)`, `3j`; `i` is
