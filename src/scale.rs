@@ -447,18 +447,36 @@ impl Enclosure {
         if below.hi == 0.0 {
             return Enclosure::infinite();
         }
+        let (above, below) = (self.normalised(), below.normalised());
         let hi = if below.lo == 0.0 {
             f64::INFINITY
         } else {
-            (self.hi / below.lo).next_up()
+            (above.hi / below.lo).next_up()
         };
-        let lo = (self.lo / below.hi).next_down().max(0.0);
-        let value = self.value / below.value;
+        let lo = (above.lo / below.hi).next_down().max(0.0);
+        let value = above.value / below.value;
         Enclosure {
             value: if value.is_nan() { f64::INFINITY } else { value }.clamp(lo, hi),
             lo,
             hi,
-            exponent: self.exponent - below.exponent,
+            exponent: above.exponent - below.exponent,
+        }
+    }
+
+    /// The same enclosure with `hi` brought near 1, so that quotients of mantissas stay in range.
+    fn normalised(&self) -> Enclosure {
+        if self.hi == 0.0 || self.hi.is_infinite() {
+            return *self;
+        }
+        let k = i64::from(exponent_of(self.hi));
+        let lo = ldexp_down(self.lo, -k);
+        // Exact: a normal number, or a subnormal one that becomes normal.
+        let hi = ldexp(self.hi, -k);
+        Enclosure {
+            value: ldexp(self.value, -k).clamp(lo, hi),
+            lo,
+            hi,
+            exponent: self.exponent + k,
         }
     }
 
