@@ -142,8 +142,8 @@ Examples:
 
 kappa = sigma_max / sigma_min has no unit; log10 kappa is the number of decimal digits a linear
 solve loses. The default is a certified enclosure of the numbers as stored: rounding is accounted
-for, a singular matrix is proved singular. Where kappa exceeds 1/u of the storage format (7e4 for
-f16: 2e3; bf16: 256; f32: 1.7e7; f64: 9e15) rounded entries cannot tell the matrix from a
+for, a singular matrix is proved singular. Where kappa exceeds 1/u of the storage format (bf16: 256;
+f16: 2e3; f32: 1.7e7; f64: 9e15) rounded entries cannot tell the matrix from a
 singular one, and the result says so (resolvable: false).
 
 A tensor that holds NaN or an infinity has no condition number: it is named with the index of the

@@ -34,7 +34,7 @@ pub fn safetensors(tensors: &[Tensor<'_>]) -> Vec<u8> {
         data.extend(bytes);
     }
     let mut text = serde_json::to_string(&header).unwrap();
-    while text.len() % 8 != 0 {
+    while !text.len().is_multiple_of(8) {
         text.push(' ');
     }
     let mut out = (text.len() as u64).to_le_bytes().to_vec();
