@@ -18,7 +18,11 @@ fn chains(c: &mut Criterion) {
                 factors,
                 ..ProductOptions::default()
             };
-            let name = if factors { "spectrum" } else { "spectrum-without-bounds" };
+            let name = if factors {
+                "spectrum"
+            } else {
+                "spectrum-without-bounds"
+            };
             group.bench_function(format!("{name}/{depth}x{width}"), |b| {
                 b.iter(|| spectrum(&mut source, &options).map(|s| s.log2_norm()));
             });

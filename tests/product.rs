@@ -259,6 +259,14 @@ fn chain(kind: Kind, n: usize, depth: usize, seed: u64) -> Vec<Layer> {
         .collect()
 }
 
+fn config(cases: u32) -> ProptestConfig {
+    ProptestConfig {
+        cases,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
 fn long() -> bool {
     std::env::var_os("ISOMETER_LONG").is_some()
 }

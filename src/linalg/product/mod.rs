@@ -15,25 +15,26 @@
 //!
 //! # What the numbers are worth
 //!
-//! Each step commits a relative backward error `c u |W_k|_F` in its layer. To first order
+//! Each step commits a backward error `E_k` in its layer. To first order
 //!
 //! ```text
-//! |d ln sigma_i| <= c u sum_k a_{k,i},
-//! a_{k,i} = |W_k|_F |p_k| |m_{k-1}| / |p_k^T W_k m_{k-1}|
+//! d ln sigma_i = sum_k p_k^T E_k m_{k-1} / (p_k^T W_k m_{k-1})
 //! ```
 //!
 //! with the forward and backward covariant vectors `m`, `p` of index `i` (Ginelli et al., Phys.
 //! Rev. Lett. 99, 2007), which a backward pass gets from `C_{k-1} = R_k^-1 C_k` and the rows of
-//! `C_k^-1`. `a` depends on the angle between what the past stretches and what the future
-//! listens to, not on the conditioning of the layers. It is inherent: weights known to a relative
-//! error `eps` leave `ln sigma_i` uncertain by `eps sum_k a_{k,i}`
-//! ([`ProductSpectrum::log2_error`]).
+//! `C_k^-1`. So `a_{k,i} = |p_k| |m_{k-1}| / |p_k^T W_k m_{k-1}|` is what counts: the angle between
+//! what the past stretches and what the future listens to, not the conditioning of the layers. It
+//! is inherent: weights known to a relative error `eps` leave `ln sigma_i` uncertain by
+//! `eps sum_k a_{k,i} |W_k|_F` ([`ProductSpectrum::log2_error`], a first-order bound).
 //!
-//! The constant `c` is [`ROUNDING`]: rounding errors are modelled as independent (Higham and Mary
-//! 2019), which leaves each inner product and reflector with a few units of `u |W_k|_F`. The
-//! estimate is therefore of first order and not a proof. It is compared with the tolerance; values
-//! beyond it are computed again from a start carried backward through the whole chain, then in
-//! double-double, and what still fails is marked unreliable.
+//! For rounding, errors are modelled as independent (Higham and Mary 2019): one step moves
+//! `p^T E m` by about `u s_k`, `s_k` the largest norm of a row or column of `W_k`, and distinct
+//! layers add in squares. Layers that recur bit for bit are added in full, because there the same
+//! error can be made every time. The estimate is [`ROUNDING`] such standard errors; it is of first
+//! order and statistical, not a proof. It is compared with the tolerance; values beyond it are
+//! computed again from a start carried backward through the whole chain, then in double-double,
+//! and what still fails is marked unreliable.
 //!
 //! # Limits
 //!
@@ -45,6 +46,7 @@
 //! Memory is `O(n^2)` for the passes and one record of `O(n^2)` per layer for the backward pass
 //! until 64 MiB, from where on only about `sqrt(L)` of them are held and segments are recomputed.
 
+mod bidiagonal;
 mod graded;
 mod kernel;
 mod leading;
@@ -61,9 +63,9 @@ use crate::scale::LogScale;
 use kernel::Kernel;
 use scan::Live;
 use std::f64::consts::{LN_2, LOG10_2};
-use sweep::{Pass, analyse, backward_basis, pivoted_start, random_basis};
+use sweep::{Pass, analyse, backward_basis, pivoted_start, random_basis, refine};
 
-/// Relative backward error of one layer step, in units of the roundoff and the Frobenius norm.
+/// Standard errors in a predicted rounding error; see the module documentation.
 pub const ROUNDING: f64 = 4.0;
 
 /// Why a product has no spectrum.
@@ -315,17 +317,17 @@ impl Estimate {
             .map(|v| v.map_or(f64::NEG_INFINITY, |(e, l)| (e + shift) as f64 + l))
             .collect();
         let sensitivity = over_clusters(&log2, &pass.sensitivity);
-        let tail = over_clusters(&log2, &pass.tail);
+        let steps = over_clusters(&log2, &pass.rounding);
         let error = log2
             .iter()
-            .zip(sensitivity.iter().zip(&tail))
-            .map(|(l, (s, t))| {
+            .zip(&steps)
+            .map(|(l, s)| {
                 if *l == f64::NEG_INFINITY || !pass.values.converged {
                     return f64::INFINITY;
                 }
                 // the logarithm itself is a rounded double
                 let rounding = 2.0 * f64::EPSILON * (1.0 + l.abs());
-                ROUNDING * arithmetic.roundoff() * (s + t) / LN_2 + rounding
+                ROUNDING * arithmetic.roundoff() * s / LN_2 + rounding
             })
             .collect();
         let pick = |v: Vec<f64>| v.into_iter().step_by(multiplicity).collect();
@@ -363,7 +365,10 @@ fn attempt<T: Kernel, S: LayerSource>(
     progress: Progress<'_>,
 ) -> Result<Estimate, ProductError> {
     let (rank, depth) = (live.rank, live.depth());
-    let start = if from_the_end || live.width(0) > rank {
+    let start = if from_the_end && live.width(0) == rank {
+        let end = random_basis::<f64>(live.width(depth), rank);
+        refine::<T>(&backward_basis(live, end, progress)?)
+    } else if from_the_end || live.width(0) > rank {
         let end = random_basis::<T>(live.width(depth), rank);
         backward_basis(live, end, progress)?
     } else {

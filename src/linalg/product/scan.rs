@@ -6,6 +6,7 @@
 //! nothing to the product and are removed; the smallest number of live units between layers bounds
 //! the rank, exactly.
 
+use super::bidiagonal::Bidiagonal;
 use super::source::{Layer, LayerSource};
 use super::{ProductError, Progress, Stage};
 use crate::linalg::view::NonFinite;
@@ -248,12 +249,19 @@ fn add_factors(
     layer: usize,
 ) -> Result<(), ProductError> {
     let (rows, cols) = (w.rows(), w.cols());
-    let view = MatRef::from_column_major_slice(w.entries(), rows, cols);
-    let values = view
-        .singular_values()
-        .map_err(|_| ProductError::NoConvergence { layer })?;
-    let top = values[0];
-    let last = values[values.len() - 1];
+    let (top, last) = if rows.min(cols) <= 48 {
+        let shape = Bidiagonal::of(if rows >= cols {
+            w.clone()
+        } else {
+            w.transposed()
+        });
+        (shape.largest(), shape.smallest())
+    } else {
+        let values = MatRef::from_column_major_slice(w.entries(), rows, cols)
+            .singular_values()
+            .map_err(|_| ProductError::NoConvergence { layer })?;
+        (values[0], values[values.len() - 1])
+    };
     // backward error of the bidiagonalisation (Golub and Van Loan, section 8.6)
     let error = rows.max(cols) as f64 * f64::EPSILON * top;
     sum.log2_norm_bound += (top + error).log2() + exponent as f64;
@@ -265,9 +273,8 @@ fn add_factors(
     if rows == cols {
         let n = rows as f64;
         sum.log2_det += log2_det(w) + n * exponent as f64;
-        let frobenius = values.iter().map(|s| s * s).sum::<f64>().sqrt();
-        let inverse = values.iter().map(|s| (s * s).recip()).sum::<f64>().sqrt();
-        sum.det_sensitivity += frobenius * inverse;
+        let frobenius = super::kernel::norm(w.entries());
+        sum.det_sensitivity += frobenius * n.sqrt() / last;
     }
     Ok(())
 }

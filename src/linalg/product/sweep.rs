@@ -8,6 +8,7 @@ use super::{ProductError, Progress, Stage};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
+use std::collections::HashMap;
 
 /// Bytes of triangular factors kept for the backward pass before segments are recomputed.
 const BUDGET: usize = 64 << 20;
@@ -20,8 +21,10 @@ pub(super) struct Pass {
     /// `sum_k |W_k|_F |p_k| |m_{k-1}| / |p_k^T W_k m_{k-1}|` for each value: its relative change
     /// for a relative change one of every layer, to first order.
     pub sensitivity: Vec<f64>,
-    /// The same for the final triangular factor.
-    pub tail: Vec<f64>,
+    /// What independent relative errors one in every step add up to: the root of the sum of
+    /// squares over distinct layers, plain sums over layers that recur bit for bit, whose rounding
+    /// errors may recur with them, plus the final triangular factor.
+    pub rounding: Vec<f64>,
 }
 
 /// What the backward pass needs of layer `k`.
@@ -30,6 +33,10 @@ struct Record<T> {
     /// Basis before the layer; kept only where the chain is wider than the start.
     q: Option<Dense<T>>,
     frobenius: f64,
+    /// Largest norm of a row or column: the size of one rounding error of the step, in units of
+    /// the roundoff.
+    spread: f64,
+    fingerprint: u64,
 }
 
 /// Coordinates in the order column pivoting takes the first layer, as a square start.
@@ -54,6 +61,19 @@ pub(super) fn random_basis<T: Kernel>(rows: usize, cols: usize) -> Dense<T> {
         let z: f64 = StandardNormal.sample(&mut rng);
         *x = T::from(z);
     }
+    let mut r = Dense::zeros(0, 0);
+    T::qr(&mut q, &mut r);
+    q
+}
+
+/// A basis computed in double, made orthonormal in `T`: enough wherever it spans the whole input
+/// space, since only its orthogonality then enters the result.
+pub(super) fn refine<T: Kernel>(basis: &Dense<f64>) -> Dense<T> {
+    let mut q = Dense {
+        rows: basis.rows,
+        cols: basis.cols,
+        data: basis.data.iter().map(|&x| T::from(x)).collect(),
+    };
     let mut r = Dense::zeros(0, 0);
     T::qr(&mut q, &mut r);
     q
@@ -122,6 +142,7 @@ pub(super) fn analyse<T: Kernel, S: LayerSource>(
     let mut t = Graded::identity(n);
     let mut q = start;
     let mut step = Step::new(wide);
+    let mut seen: HashMap<u64, usize> = HashMap::new();
     for k in 0..depth {
         if k % segment == 0 {
             checkpoints.push(q.clone());
@@ -129,12 +150,15 @@ pub(super) fn analyse<T: Kernel, S: LayerSource>(
         }
         let record = step.forward(live, k, &mut q)?;
         t.premultiply(&record.r);
+        *seen.entry(record.fingerprint).or_default() += 1;
         records.push(record);
         progress.report(Stage::Forward, k + 1, depth);
     }
     let values = t.log_values();
+    seen.retain(|_, times| *times > 1);
+    let recurring = seen.into_keys().map(|f| (f, vec![0.0; n])).collect();
 
-    let mut backward = Backward::new(n, wide.then_some(q));
+    let mut backward = Backward::new(n, wide.then_some(q), recurring);
     for (s, checkpoint) in checkpoints.into_iter().enumerate().rev() {
         let range = s * segment..((s + 1) * segment).min(depth);
         if records.is_empty() {
@@ -150,12 +174,7 @@ pub(super) fn analyse<T: Kernel, S: LayerSource>(
             progress.report(Stage::Backward, depth - k, depth);
         }
     }
-    let (sensitivity, tail) = backward.finish();
-    Ok(Pass {
-        values,
-        sensitivity,
-        tail,
-    })
+    Ok(backward.finish(values))
 }
 
 /// Buffers of the forward step.
@@ -191,6 +210,8 @@ impl<T: Kernel> Step<T> {
             // after the swap `next` holds the old basis
             q: self.wide.then(|| self.next.clone()),
             frobenius: super::kernel::norm(self.w.entries()),
+            spread: spread(&self.w),
+            fingerprint: fingerprint(&self.w),
         })
     }
 }
@@ -207,17 +228,22 @@ struct Backward<T> {
     norms: Vec<f64>,
     inside: Vec<f64>,
     sensitivity: Vec<f64>,
+    squares: Vec<f64>,
+    /// Sums for layers that recur.
+    recurring: HashMap<u64, Vec<f64>>,
     w: Layer,
 }
 
 impl<T: Kernel> Backward<T> {
-    fn new(n: usize, end: Option<Dense<T>>) -> Self {
+    fn new(n: usize, end: Option<Dense<T>>, recurring: HashMap<u64, Vec<f64>>) -> Self {
         Backward {
             c: Dense::identity(n),
             full: end.map(|q| (q, Dense::zeros(0, 0))),
             norms: vec![1.0; n],
             inside: vec![1.0; n],
             sensitivity: vec![0.0; n],
+            squares: vec![0.0; n],
+            recurring,
             w: Layer::new(),
         }
     }
@@ -231,9 +257,15 @@ impl<T: Kernel> Backward<T> {
         guard_diagonal(&mut record.r);
         T::solve_upper(&record.r, &mut self.c);
         let growth = normalise_columns(&mut self.c);
-        for ((s, p), g) in self.sensitivity.iter_mut().zip(&self.norms).zip(&growth) {
-            let term = record.frobenius * p * g;
-            *s += if term.is_nan() { f64::INFINITY } else { term };
+        let mut group = self.recurring.get_mut(&record.fingerprint);
+        for (i, (p, g)) in self.norms.iter().zip(&growth).enumerate() {
+            let angle = p * g;
+            let angle = if angle.is_nan() { f64::INFINITY } else { angle };
+            self.sensitivity[i] += record.frobenius * angle;
+            match &mut group {
+                Some(sums) => sums[i] += record.spread * angle,
+                None => self.squares[i] += (record.spread * angle).powi(2),
+            }
         }
         let (inverse, inside) = inverse_upper(&self.c);
         self.norms.clone_from(&inside);
@@ -252,9 +284,44 @@ impl<T: Kernel> Backward<T> {
         Ok(())
     }
 
-    fn finish(self) -> (Vec<f64>, Vec<f64>) {
-        (self.sensitivity, self.inside)
+    fn finish(mut self, values: LogValues) -> Pass {
+        for sums in self.recurring.values() {
+            for (square, s) in self.squares.iter_mut().zip(sums) {
+                *square += s * s;
+            }
+        }
+        let rounding = self.squares.iter().zip(&self.inside);
+        Pass {
+            rounding: rounding.map(|(s, tail)| s.sqrt() + tail).collect(),
+            sensitivity: self.sensitivity,
+            values,
+        }
     }
+}
+
+/// Largest Euclidean norm of a row or a column.
+fn spread(w: &Layer) -> f64 {
+    let mut rows = vec![0.0f64; w.rows()];
+    let mut largest = 0.0f64;
+    for j in 0..w.cols() {
+        let mut column = 0.0;
+        for (row, x) in rows.iter_mut().zip(w.column(j)) {
+            let square = x * x;
+            *row += square;
+            column += square;
+        }
+        largest = largest.max(column);
+    }
+    rows.into_iter().fold(largest, f64::max).sqrt()
+}
+
+/// Hash of the entries (FNV-1a by words).
+fn fingerprint(w: &Layer) -> u64 {
+    w.entries().iter().fold(0xcbf2_9ce4_8422_2325, |h, x| {
+        (h ^ x.to_bits())
+            .wrapping_mul(0x0000_0100_0000_01b3)
+            .rotate_left(23)
+    })
 }
 
 /// Replaces vanishing diagonal entries so that solves stay finite; the sensitivity of their index
