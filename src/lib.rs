@@ -5,4 +5,5 @@
 
 pub mod formats;
 pub mod linalg;
+pub mod report;
 pub mod scale;

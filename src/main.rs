@@ -1,1 +1,7 @@
-fn main() {}
+//! The `isometer` command: parse, run, exit code.
+
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

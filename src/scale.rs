@@ -399,6 +399,29 @@ impl Enclosure {
         (self.value, self.lo, self.hi, self.exponent)
     }
 
+    /// `(value, lo, hi)` as base-10 logarithms, limits rounded outward: exact statements about
+    /// magnitudes that no `f64` holds.
+    pub fn log10(&self) -> (f64, f64, f64) {
+        let part = |m: f64| -> (f64, f64) {
+            if m == 0.0 || m.is_infinite() {
+                return (m.log10(), 0.0);
+            }
+            let (a, b) = (m.log10(), self.exponent as f64 * std::f64::consts::LOG10_2);
+            // One ulp for log10, one for the product (constant and multiplication), half for the
+            // sum, each at most EPSILON relative to its operand; doubled.
+            (a + b, 4.0 * f64::EPSILON * (a.abs() + b.abs()))
+        };
+        let plain = ldexp(self.value, self.exponent);
+        let value = if plain.is_normal() {
+            plain.log10()
+        } else {
+            part(self.value).0
+        };
+        let (lo, below) = part(self.lo);
+        let (hi, above) = part(self.hi);
+        (value, lo - below, hi + above)
+    }
+
     /// Relative width `(hi - lo) / lo`; infinite when `lo` is zero and `hi` is not.
     pub fn relative_width(&self) -> f64 {
         if self.hi == self.lo {
@@ -430,18 +453,36 @@ impl Enclosure {
         if below.hi == 0.0 {
             return Enclosure::infinite();
         }
+        let (above, below) = (self.normalised(), below.normalised());
         let hi = if below.lo == 0.0 {
             f64::INFINITY
         } else {
-            (self.hi / below.lo).next_up()
+            (above.hi / below.lo).next_up()
         };
-        let lo = (self.lo / below.hi).next_down().max(0.0);
-        let value = self.value / below.value;
+        let lo = (above.lo / below.hi).next_down().max(0.0);
+        let value = above.value / below.value;
         Enclosure {
             value: if value.is_nan() { f64::INFINITY } else { value }.clamp(lo, hi),
             lo,
             hi,
-            exponent: self.exponent - below.exponent,
+            exponent: above.exponent - below.exponent,
+        }
+    }
+
+    /// The same enclosure with `hi` brought near 1, so that quotients of mantissas stay in range.
+    fn normalised(&self) -> Enclosure {
+        if self.hi == 0.0 || self.hi.is_infinite() {
+            return *self;
+        }
+        let k = i64::from(exponent_of(self.hi));
+        let lo = ldexp_down(self.lo, -k);
+        // Exact: a normal number, or a subnormal one that becomes normal.
+        let hi = ldexp(self.hi, -k);
+        Enclosure {
+            value: ldexp(self.value, -k).clamp(lo, hi),
+            lo,
+            hi,
+            exponent: self.exponent + k,
         }
     }
 

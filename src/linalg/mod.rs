@@ -14,6 +14,7 @@ mod matching;
 pub mod norms;
 pub mod parallel;
 mod rounding;
+pub mod product;
 pub mod singular;
 pub mod structure;
 mod vectorised;

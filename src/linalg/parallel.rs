@@ -1,27 +1,43 @@
-//! How many threads the kernel may use.
+//! How many threads the numerical kernel may use.
 
 use faer::Par;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// 0 stands for "all cores".
-static THREADS: AtomicUsize = AtomicUsize::new(0);
+/// Lets faer and rayon use `threads` threads from now on; 0 means one for each core. Returns the
+/// number in force, which is smaller or larger than asked for only when rayon's global pool had
+/// already been built.
+///
+/// The calling thread is one of them: with `threads == 1` nothing is spawned, and every parallel
+/// iterator run from this thread runs on it. Call it before any parallel work, from the thread
+/// that will do the work.
+pub fn set_threads(threads: usize) -> usize {
+    // Fails only when the pool exists, and then its size is what is in force.
+    let _ = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .use_current_thread()
+        .build_global();
+    let threads = rayon::current_num_threads();
+    faer::set_global_parallelism(if threads == 1 {
+        Par::Seq
+    } else {
+        Par::rayon(threads)
+    });
+    threads
+}
+
+/// Makes faer sequential without building a thread pool: right for inputs so small that starting
+/// threads would cost more than the work.
+pub fn set_sequential() {
+    faer::set_global_parallelism(Par::Seq);
+}
 
 /// Products smaller than this many floating-point operations are not worth waking threads for.
 const WORTH_THREADS: f64 = 2e7;
 
-/// Limits the kernel to `n` threads; 0 means all cores. Results do not depend on the number except
-/// in the last digits of estimates; certified enclosures hold for every number.
-pub fn set_threads(n: usize) {
-    THREADS.store(n, Ordering::Relaxed);
-    faer::set_global_parallelism(if n == 1 { Par::Seq } else { Par::rayon(n) });
-}
-
 /// Parallelism for a product of the given number of floating-point operations.
 pub(crate) fn for_work(flops: f64) -> Par {
-    let threads = THREADS.load(Ordering::Relaxed);
-    if threads == 1 || flops < WORTH_THREADS {
+    if flops < WORTH_THREADS {
         Par::Seq
     } else {
-        Par::rayon(threads)
+        faer::get_global_parallelism()
     }
 }

@@ -1,0 +1,97 @@
+//! The command line. One library call and one report call for each subcommand; the only place
+//! that touches the terminal, and `output` the only writer.
+
+mod args;
+mod cond;
+mod exit;
+mod output;
+mod product;
+mod sources;
+mod tooling;
+
+use args::{Cli, Command};
+use clap::{CommandFactory, FromArgMatches};
+use exit::{Exit, Outcome, Refusal};
+use output::Output;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// Parses the arguments, runs the command, writes its document, and returns the exit code.
+pub fn main() -> ExitCode {
+    let raw: Vec<OsString> = std::env::args_os().collect();
+    let outcome = match parse(&raw) {
+        Ok(cli) => run(&cli),
+        Err(error) => return refuse_usage(&raw, &error),
+    };
+    ExitCode::from(outcome as u8)
+}
+
+fn parse(raw: &[OsString]) -> Result<Cli, clap::Error> {
+    let command = Cli::command().color(output::color_choice(raw));
+    Cli::from_arg_matches(&command.try_get_matches_from(raw)?)
+}
+
+fn run(cli: &Cli) -> Exit {
+    let output = Output::new(&cli.global);
+    threads::configure(&cli.global);
+    let (name, result) = match &cli.command {
+        None => (None, tooling::greet(&output)),
+        Some(Command::Cond(args)) => (Some("cond"), cond::run(args, &cli.global, &output)),
+        Some(Command::Product(args)) => (Some("product"), product::run(args, &cli.global, &output)),
+        Some(Command::Completions(args)) => {
+            (Some("completions"), tooling::completions(args, &output))
+        }
+        Some(Command::Man(args)) => (Some("man"), tooling::man(args, &output)),
+    };
+    let finished = result.and_then(|Outcome { document, exit }| {
+        output.write(&document)?;
+        Ok(exit)
+    });
+    match finished {
+        Ok(exit) => exit,
+        Err(error) => output.refuse(name, &Refusal::of(&error)),
+    }
+}
+
+/// Help and version go to stdout with code 0; anything else is a usage error.
+fn refuse_usage(raw: &[OsString], error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        return match output::write_stdout(error.render().to_string().as_bytes()) {
+            Ok(()) => ExitCode::from(Exit::Fine as u8),
+            Err(_) => ExitCode::from(Exit::Refused as u8),
+        };
+    }
+    let _ = error.print();
+    if args::wants_json(raw) {
+        let message = exit::first_paragraph(&error.to_string());
+        let document =
+            isometer::report::document::refusal(args::command_name(raw), "usage", &message);
+        let _ = output::write_stdout(&document);
+    }
+    ExitCode::from(Exit::Refused as u8)
+}
+
+/// How many threads a run may use, and when they are started.
+pub(crate) mod threads {
+    use super::args::Global;
+    use isometer::linalg::parallel::{set_sequential, set_threads};
+
+    /// Matrices with a shorter side below this are done before a thread pool has started.
+    const WORTH_A_POOL: usize = 128;
+
+    /// An explicit number takes effect at once; otherwise the pool waits for work worth it.
+    pub fn configure(global: &Global) {
+        if global.threads == 0 {
+            set_sequential();
+        } else {
+            set_threads(global.threads);
+        }
+    }
+
+    /// Starts the pool before the first matrix that is large enough to gain from it.
+    pub fn prepare(global: &Global, rows: usize, cols: usize) {
+        if global.threads == 0 && rows.min(cols) >= WORTH_A_POOL {
+            set_threads(0);
+        }
+    }
+}

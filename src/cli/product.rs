@@ -1,0 +1,158 @@
+//! `isometer product`.
+
+use super::args::{Global, ProductArgs};
+use super::exit::{BadFlag, Exit, Outcome, Unusable};
+use super::output::Output;
+use super::{sources, threads};
+use anyhow::anyhow;
+use isometer::formats::Tensor;
+use isometer::linalg::product::{
+    GaussianChain, LayerSource, MatrixChain, ProductError, ProductOptions, leading, spectrum,
+};
+use isometer::report::document;
+use isometer::report::product::{Report, Values};
+use isometer::report::{Format, cond::Skipped};
+use std::cell::Cell;
+
+/// Reads the chain, or draws it, and reports its singular values.
+pub fn run(args: &ProductArgs, global: &Global, output: &Output) -> anyhow::Result<Outcome> {
+    if let Some((depth, width)) = args.gaussian {
+        threads::prepare(global, width, width);
+        let mut chain = GaussianChain {
+            depth,
+            width,
+            alpha: args.alpha.unwrap_or(1.0),
+            seed: global.seed,
+        };
+        let name = |k: usize| format!("layer {k}");
+        return compute(&mut chain, (width, width), args, output, &name, Vec::new());
+    }
+    let opened = sources::open(&args.sources, &args.filter)?;
+    for note in &opened.notes {
+        output.note(note);
+    }
+    let mut names = Vec::new();
+    let mut tensors = Vec::new();
+    let mut skipped = Vec::new();
+    for item in &opened.items {
+        match &item.skip {
+            Some((kind, reason)) => skipped.push(Skipped {
+                source: item.source.clone(),
+                label: item.label.clone(),
+                kind: *kind,
+                reason: reason.clone(),
+            }),
+            None => {
+                names.push(item.label.clone());
+                tensors.push(opened.load(item)?);
+            }
+        }
+    }
+    let matrices = tensors
+        .iter()
+        .map(Tensor::matrix)
+        .collect::<Result<Vec<_>, _>>()?;
+    let (Some(first), Some(last)) = (matrices.first(), matrices.last()) else {
+        let why = skipped.first().map_or(
+            "the sources hold no tensor, or --include and --exclude left none".into(),
+            |s| format!("{}: {}", s.source, s.reason),
+        );
+        return Err(Unusable(format!("no layer in the input: {why}")).into());
+    };
+    let shape = (last.rows(), first.cols());
+    for m in &matrices {
+        threads::prepare(global, m.rows(), m.cols());
+    }
+    let name = |k: usize| format!("layer {k} ({})", names[k]);
+    let mut chain = MatrixChain::new(&matrices);
+    compute(&mut chain, shape, args, output, &name, skipped)
+}
+
+fn compute<S: LayerSource>(
+    chain: &mut S,
+    shape: (usize, usize),
+    args: &ProductArgs,
+    output: &Output,
+    name: &dyn Fn(usize) -> String,
+    skipped: Vec<Skipped>,
+) -> anyhow::Result<Outcome> {
+    let layers = chain.depth();
+    let progress = output.progress(layers);
+    let stage = Cell::new(None);
+    let observer = |now, done: usize, total: usize| {
+        if stage.replace(Some(now)) != Some(now) {
+            progress.set_message(format!("{now:?}").to_lowercase());
+        }
+        progress.set_length(total as u64);
+        progress.set_position(done as u64);
+    };
+    let options = ProductOptions {
+        progress: Some(&observer),
+        ..ProductOptions::default()
+    };
+    let values = match args.leading {
+        Some(k) => leading(chain, k, &options).map(Values::Leading),
+        None => spectrum(chain, &options).map(Values::All),
+    };
+    progress.finish_and_clear();
+    match values {
+        Ok(values) => {
+            let report = Report {
+                shape,
+                layers,
+                values,
+                skipped,
+            };
+            Ok(Outcome {
+                document: report.render(output.format, &output.style),
+                exit: Exit::Fine,
+            })
+        }
+        Err(ProductError::NonFinite { layer, entry }) => {
+            Ok(broken(output, &format!("{} holds {entry}", name(layer))))
+        }
+        Err(error) => Err(refusal(error, name)),
+    }
+}
+
+/// A layer that holds NaN or an infinity is a finding about the input, not a failure to compute.
+fn broken(output: &Output, what: &str) -> Outcome {
+    let sentence = format!("{what}: the product is undefined; find what wrote it.");
+    let document = if output.format == Format::Json {
+        let mut map = document::frame(Some("product"), "broken", &sentence);
+        map.insert("error".into(), document::error("non-finite", &sentence));
+        document::bytes(map)
+    } else {
+        format!("broken: {sentence}\n").into_bytes()
+    };
+    Outcome {
+        document,
+        exit: Exit::Finding,
+    }
+}
+
+/// The error with layers called by their names.
+fn refusal(error: ProductError, name: &dyn Fn(usize) -> String) -> anyhow::Error {
+    match error {
+        ProductError::Shapes {
+            layer,
+            previous,
+            rows,
+            cols,
+        } => Unusable(format!(
+            "{} takes {cols} inputs, but {} gives {rows} outputs; sources are applied in the order given, first one first",
+            name(layer),
+            name(previous)
+        ))
+        .into(),
+        ProductError::EmptyLayer { layer, rows, cols } => {
+            Unusable(format!("{} is {rows} x {cols}: it has no entries", name(layer))).into()
+        }
+        ProductError::Count { asked, available } => BadFlag {
+            flag: "--leading",
+            message: format!("{asked} values asked for, the product has {available}"),
+        }
+        .into(),
+        other => anyhow!(other),
+    }
+}

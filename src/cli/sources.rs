@@ -1,0 +1,205 @@
+//! From SOURCE arguments to tensors, in order.
+
+use super::args::Filter;
+use super::exit::BadFlag;
+use globset::{Glob, GlobSet, GlobSetBuilder};
+use isometer::formats::{
+    self, Collection, Content, Entry, FormatError, SkipReason, Source, Tensor,
+};
+use isometer::report::cond::SkipKind;
+use std::path::Path;
+
+/// A source that could not be opened, with a hint where one helps.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}{hint}")]
+pub struct SourceError {
+    error: FormatError,
+    hint: String,
+}
+
+impl SourceError {
+    /// The word for scripts.
+    pub fn kind(&self) -> &'static str {
+        match self.error {
+            FormatError::Missing { .. } => "not-found",
+            FormatError::NoSuchTensor { .. } => "no-such-tensor",
+            _ => "unreadable",
+        }
+    }
+}
+
+impl From<FormatError> for SourceError {
+    fn from(error: FormatError) -> SourceError {
+        let hint = match &error {
+            FormatError::Missing { path } => nearby(path),
+            _ => String::new(),
+        };
+        SourceError { error, hint }
+    }
+}
+
+/// One tensor of the sources.
+pub struct Item {
+    /// A source that names this tensor alone.
+    pub source: String,
+    /// The short name that tells it from its neighbours.
+    pub label: String,
+    /// Shape as stored.
+    pub shape: Vec<usize>,
+    /// Why it is no matrix, if it is none.
+    pub skip: Option<(SkipKind, String)>,
+    collection: usize,
+    entry: usize,
+}
+
+/// All tensors of all sources, listed but not read.
+pub struct Opened {
+    /// In the order of the sources, and within a source in the order of the file.
+    pub items: Vec<Item>,
+    /// Remarks about the files as a whole.
+    pub notes: Vec<String>,
+    collections: Vec<Collection>,
+}
+
+impl Opened {
+    /// Reads one tensor.
+    pub fn load(&self, item: &Item) -> Result<Tensor, SourceError> {
+        Ok(self.collections[item.collection].load(item.entry)?)
+    }
+}
+
+/// Opens every source and lists the tensors that the filter leaves.
+pub fn open(sources: &[String], filter: &Filter) -> anyhow::Result<Opened> {
+    if sources.iter().filter(|s| *s == "-").count() > 1 {
+        return Err(BadFlag {
+            flag: "-",
+            message: "stdin can be read once only; name it once".into(),
+        }
+        .into());
+    }
+    let include = globs("--include", &filter.include)?;
+    let exclude = globs("--exclude", &filter.exclude)?;
+    let wanted = |e: &Entry| {
+        let hit = |set: &GlobSet| set.is_match(e.stored_name()) || set.is_match(e.source());
+        (filter.include.is_empty() || hit(&include)) && !hit(&exclude)
+    };
+    let mut opened = Opened {
+        items: Vec::new(),
+        notes: Vec::new(),
+        collections: Vec::new(),
+    };
+    for (collection, text) in sources.iter().enumerate() {
+        let listed = formats::open(&Source::parse(text)).map_err(SourceError::from)?;
+        for (entry, e) in listed
+            .entries()
+            .iter()
+            .enumerate()
+            .filter(|(_, e)| wanted(e))
+        {
+            opened.items.push(Item {
+                source: e.source(),
+                label: label(e, sources.len(), listed.entries().len()),
+                shape: e.shape().to_vec(),
+                skip: match e.content() {
+                    Content::Readable(_) => None,
+                    Content::Skip(reason) => Some((skip_kind(reason), reason.to_string())),
+                },
+                collection,
+                entry,
+            });
+        }
+        opened.notes.extend_from_slice(listed.notes());
+        opened.collections.push(listed);
+    }
+    Ok(opened)
+}
+
+/// Tensors of one file need not repeat its path.
+fn label(e: &Entry, sources: usize, entries: usize) -> String {
+    match (sources, entries) {
+        (1, 2..) => e.name(),
+        _ if e.source() == "-" => "stdin".into(),
+        _ => e.source(),
+    }
+}
+
+fn skip_kind(reason: &SkipReason) -> SkipKind {
+    match reason {
+        SkipReason::Empty { .. } => SkipKind::Empty,
+        SkipReason::Scalar
+        | SkipReason::OneDimensional
+        | SkipReason::Integer { .. }
+        | SkipReason::NotNumbers { .. }
+        | SkipReason::NotAnArray
+        | SkipReason::NotIndexed => SkipKind::NotAMatrix,
+        SkipReason::UnknownDtype { .. }
+        | SkipReason::RawBytes { .. }
+        | SkipReason::Compression { .. }
+        | SkipReason::Encrypted => SkipKind::Unsupported,
+    }
+}
+
+fn globs(flag: &'static str, patterns: &[String]) -> Result<GlobSet, BadFlag> {
+    let bad = |error: globset::Error| BadFlag {
+        flag,
+        message: error.to_string(),
+    };
+    let mut set = GlobSetBuilder::new();
+    for pattern in patterns {
+        set.add(Glob::new(pattern).map_err(bad)?);
+    }
+    set.build().map_err(bad)
+}
+
+/// The files beside a missing one whose names are close to it, as a half-sentence.
+fn nearby(missing: &str) -> String {
+    let (file, _) = missing.split_once("::").unwrap_or((missing, ""));
+    let path = Path::new(file);
+    let Some(name) = path.file_name().and_then(|n| n.to_str()) else {
+        return String::new();
+    };
+    let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
+    let Ok(listing) = std::fs::read_dir(parent.unwrap_or(Path::new("."))) else {
+        return String::new();
+    };
+    let mut close: Vec<(usize, String)> = listing
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .map(|other| (edits(name, &other), other))
+        // A third of the letters, as in clap's own suggestions.
+        .filter(|(distance, _)| 3 * distance <= name.chars().count())
+        .collect();
+    close.sort();
+    let names: Vec<String> = close.into_iter().take(3).map(|(_, n)| n).collect();
+    if names.is_empty() {
+        String::new()
+    } else {
+        format!("; nearby: {}", names.join(", "))
+    }
+}
+
+/// Levenshtein distance, letters compared without regard to case.
+fn edits(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.to_lowercase().chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.to_lowercase().chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.iter().enumerate() {
+            let substituted = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn edits_count_letters() {
+        assert_eq!(edits("kitten", "Sitting"), 3);
+        assert_eq!(edits("", "ab"), 2);
+        assert_eq!(edits("weights.npy", "wieghts.npy"), 2);
+    }
+}

@@ -1,0 +1,122 @@
+//! The greeting, shell completions and manual pages.
+
+use super::args::{Cli, CompletionsArgs, ManArgs};
+use super::exit::{Exit, Outcome};
+use super::output::Output;
+use anyhow::Context;
+use clap::CommandFactory;
+use isometer::report::Format;
+use isometer::report::document;
+use serde_json::{Value, json};
+use std::io::Write;
+use std::path::Path;
+
+const GREETING: &str = "\
+isometer: how far is a matrix, or a network, from an isometry?
+
+Three things to try:
+  printf '1 2\\n3 4\\n' | isometer cond -     condition number of a matrix, with proof
+  isometer cond model.safetensors           one line for every matrix of a checkpoint
+  isometer product --gaussian 200x64        what 200 random layers do to a gradient
+
+isometer COMMAND --help explains a command; isometer --help lists them all.
+";
+
+/// What `isometer` alone says.
+pub fn greet(output: &Output) -> anyhow::Result<Outcome> {
+    let commands: Value = Cli::command()
+        .get_subcommands()
+        .map(|c| Value::from(c.get_name()))
+        .collect();
+    text_or_json(output, None, GREETING.into(), "commands", commands)
+}
+
+/// `isometer completions`.
+pub fn completions(args: &CompletionsArgs, output: &Output) -> anyhow::Result<Outcome> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "isometer", &mut script);
+    let value = json!({
+        "shell": args.shell.to_string(),
+        "text": String::from_utf8_lossy(&script),
+    });
+    text_or_json(output, Some("completions"), script, "script", value)
+}
+
+/// `isometer man`.
+pub fn man(args: &ManArgs, output: &Output) -> anyhow::Result<Outcome> {
+    let pages = manual_pages()?;
+    let Some(dir) = &args.out else {
+        let all: Vec<u8> = pages.iter().flat_map(|(_, page)| page.clone()).collect();
+        let value = pages
+            .iter()
+            .map(|(name, page)| json!({"name": name, "roff": String::from_utf8_lossy(page)}))
+            .collect();
+        return text_or_json(output, Some("man"), all, "pages", value);
+    };
+    std::fs::create_dir_all(dir).with_context(|| format!("--out {}", dir.display()))?;
+    let mut written = Vec::new();
+    for (name, page) in &pages {
+        let path = dir.join(name);
+        write_atomically(&path, page).with_context(|| format!("--out {}", path.display()))?;
+        written.push(path.display().to_string());
+    }
+    let text = format!("{}\n", written.join("\n")).into_bytes();
+    text_or_json(output, Some("man"), text, "files", json!(written))
+}
+
+/// Name and roff of the page of every command.
+fn manual_pages() -> anyhow::Result<Vec<(String, Vec<u8>)>> {
+    let mut root = Cli::command().disable_help_subcommand(true);
+    root.build();
+    let mut commands = vec![root.clone()];
+    commands.extend(root.get_subcommands().cloned());
+    commands
+        .into_iter()
+        .map(|command| {
+            let full = command
+                .get_display_name()
+                .unwrap_or(command.get_name())
+                .to_string();
+            let mut roff = Vec::new();
+            clap_mangen::Man::new(command).render(&mut roff)?;
+            Ok((format!("{full}.1"), roff))
+        })
+        .collect()
+}
+
+/// Either the whole new file is there afterwards or the old one is.
+fn write_atomically(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(format!(".{}.part", std::process::id()));
+    let part = path.with_file_name(name);
+    let written = std::fs::File::create(&part).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    });
+    let moved = written.and_then(|()| std::fs::rename(&part, path));
+    if moved.is_err() {
+        // Best effort: the error that matters is the one above.
+        let _ = std::fs::remove_file(&part);
+    }
+    moved
+}
+
+fn text_or_json(
+    output: &Output,
+    command: Option<&str>,
+    text: Vec<u8>,
+    key: &str,
+    value: Value,
+) -> anyhow::Result<Outcome> {
+    let document = if output.format == Format::Json {
+        let mut map = document::frame(command, "fine", "Nothing was computed.");
+        map.insert(key.into(), value);
+        document::bytes(map)
+    } else {
+        text
+    };
+    Ok(Outcome {
+        document,
+        exit: Exit::Fine,
+    })
+}

@@ -1,0 +1,175 @@
+//! Extreme singular values of one small layer: Householder bidiagonalisation (Golub and Van Loan,
+//! algorithm 5.4.2) and bisection with Sturm counts on the zero-diagonal tridiagonal form of Golub
+//! and Kahan, `P [0 B; B^T 0] P^T`, whose counts are accurate to a few ulps of each entry (Demmel
+//! and Kahan 1990). For widths where a general decomposition is all overhead.
+
+use super::kernel::{axpy, dot, norm};
+use super::source::Layer;
+use pulp::Arch;
+
+/// Off-diagonal of the Golub-Kahan form: diagonal and superdiagonal of `B`, alternating.
+pub(super) struct Bidiagonal {
+    off: Vec<f64>,
+    scale: f64,
+}
+
+impl Bidiagonal {
+    /// Reduces a layer with at least as many rows as columns.
+    pub fn of(mut w: Layer) -> Bidiagonal {
+        let (m, n) = (w.rows(), w.cols());
+        let scale = norm(w.entries());
+        let mut off = Vec::with_capacity(2 * n);
+        let a = w.entries_mut();
+        let mut row = vec![0.0; n];
+        let mut image = vec![0.0; m];
+        Arch::new().dispatch(|| {
+            for j in 0..n {
+                let (left, right) = a.split_at_mut((j + 1) * m);
+                let x = &mut left[j * m + j..];
+                let (d, tau) = reflector(x);
+                off.push(d);
+                if j + 1 == n {
+                    break;
+                }
+                for column in right.chunks_exact_mut(m) {
+                    let y = &mut column[j..];
+                    let s = -tau * dot(x, y);
+                    axpy(y, s, x);
+                }
+                // row j, columns beyond j
+                let row = &mut row[j + 1..];
+                for (r, column) in row.iter_mut().zip(right.chunks_exact(m)) {
+                    *r = column[j];
+                }
+                let (e, tau) = reflector(row);
+                off.push(e);
+                let image = &mut image[j + 1..];
+                image.fill(0.0);
+                for (r, column) in row.iter().zip(right.chunks_exact(m)) {
+                    axpy(image, *r, &column[j + 1..]);
+                }
+                for (r, column) in row.iter().zip(right.chunks_exact_mut(m)) {
+                    axpy(&mut column[j + 1..], -tau * r, image);
+                }
+            }
+        });
+        Bidiagonal { off, scale }
+    }
+
+    /// Singular values below `x`, for `x > 0`.
+    fn below(&self, x: f64) -> usize {
+        let tiny = f64::MIN_POSITIVE.max(self.scale * self.scale * 1e-290);
+        let mut negative = 1;
+        let mut q = -x;
+        for b in &self.off {
+            q = -x - b * b / q;
+            if q.abs() < tiny {
+                q = -tiny;
+            }
+            negative += usize::from(q < 0.0);
+        }
+        // of 2n eigenvalues +-sigma, n are below zero
+        negative - self.off.len().div_ceil(2)
+    }
+
+    fn size(&self) -> usize {
+        self.off.len().div_ceil(2)
+    }
+
+    /// Upper end of a bracket of the largest value, relative width 1e-12.
+    pub fn largest(&self) -> f64 {
+        let all = self.size();
+        let start = self.off.iter().fold(0.0f64, |m, b| m.max(b.abs()));
+        let mut lo = start * 0.999;
+        let mut hi = (start * 2.0).min(self.scale) * (1.0 + 1e-13);
+        if hi == 0.0 {
+            return 0.0;
+        }
+        while hi > lo * (1.0 + 1e-12) {
+            let mid = 0.5 * (lo + hi);
+            if mid <= lo || mid >= hi {
+                break;
+            }
+            if self.below(mid) == all {
+                hi = mid;
+            } else {
+                lo = mid;
+            }
+        }
+        hi
+    }
+
+    /// Lower end of a bracket of the smallest value, relative width 1e-12; 0 where it lies below
+    /// `1e-18` of the norm.
+    pub fn smallest(&self) -> f64 {
+        let mut hi = self.largest();
+        let mut lo = hi;
+        loop {
+            lo *= 0.25;
+            if lo <= 1e-18 * self.scale {
+                return 0.0;
+            }
+            if self.below(lo) == 0 {
+                break;
+            }
+            hi = lo;
+        }
+        while hi > lo * (1.0 + 1e-12) {
+            let mid = 0.5 * (lo + hi);
+            if mid <= lo || mid >= hi {
+                break;
+            }
+            if self.below(mid) == 0 {
+                lo = mid;
+            } else {
+                hi = mid;
+            }
+        }
+        lo
+    }
+}
+
+/// Overwrites `x` by the Householder vector `v` (`v[0] = 1`) that maps it to a multiple of the
+/// first axis; returns that multiple and `tau`.
+#[inline(always)]
+fn reflector(x: &mut [f64]) -> (f64, f64) {
+    let alpha = x[0];
+    let length = norm(x);
+    if x.len() == 1 || length < 1e-300 {
+        x[0] = 1.0;
+        return (alpha, 0.0);
+    }
+    let beta = if alpha >= 0.0 { -length } else { length };
+    let inverse = 1.0 / (alpha - beta);
+    x[0] = 1.0;
+    for v in &mut x[1..] {
+        *v *= inverse;
+    }
+    (beta, (beta - alpha) / beta)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn extremes_agree_with_a_full_decomposition() {
+        let mut x = 7u64;
+        for (m, n) in [(1, 1), (2, 1), (3, 3), (9, 4), (16, 16), (40, 33)] {
+            let w = Layer::from_fn(m, n, |_, _| {
+                x = x
+                    .wrapping_mul(6364136223846793005)
+                    .wrapping_add(1442695040888963407);
+                (x >> 11) as f64 / (1u64 << 53) as f64 - 0.5
+            });
+            let full = faer::MatRef::from_column_major_slice(w.entries(), m, n)
+                .singular_values()
+                .expect("finite");
+            let b = Bidiagonal::of(w);
+            assert!((b.largest() / full[0] - 1.0).abs() < 1e-11);
+            assert!((b.smallest() / full[n - 1] - 1.0).abs() < 1e-9);
+        }
+        let zero = Bidiagonal::of(Layer::from_fn(3, 2, |_, _| 0.0));
+        assert_eq!((zero.largest(), zero.smallest()), (0.0, 0.0));
+    }
+}

@@ -1,0 +1,75 @@
+//! JSON values and the frame around every document: `schema`, `command`, `verdict`.
+
+use crate::linalg::condition::Measured;
+use crate::scale::Enclosure;
+use serde_json::{Map, Value, json};
+
+/// Name and version of the JSON contract; keys are added to it, never renamed.
+pub const SCHEMA: &str = "isometer/1";
+
+/// A number; infinities are the strings `"inf"` and `"-inf"`, NaN is null.
+pub fn number(x: f64) -> Value {
+    if x == f64::INFINITY {
+        "inf".into()
+    } else if x == f64::NEG_INFINITY {
+        "-inf".into()
+    } else {
+        json!(x)
+    }
+}
+
+/// `{value, lo, hi}` as plain numbers; a part that is finite and non-zero but outside `f64` is
+/// null, and [`log10`] carries it.
+pub fn measured(m: &Measured) -> Value {
+    let (log_value, log_lo, log_hi) = m.enclosure.log10();
+    let part = |x: f64, log: f64| {
+        if log.is_finite() && (x == 0.0 || x.is_infinite()) {
+            Value::Null
+        } else {
+            number(x)
+        }
+    };
+    match m.enclosure.to_linear() {
+        Some((value, lo, hi)) => json!({
+            "value": part(value, log_value),
+            "lo": part(lo, log_lo),
+            "hi": part(hi, log_hi),
+        }),
+        None => json!({"value": null, "lo": null, "hi": null}),
+    }
+}
+
+/// `{value, lo, hi}` as base-10 logarithms, limits rounded outward.
+pub fn log10(e: &Enclosure) -> Value {
+    let (value, lo, hi) = e.log10();
+    json!({"value": number(value), "lo": number(lo), "hi": number(hi)})
+}
+
+/// The start of every document.
+pub fn frame(command: Option<&str>, verdict: &str, sentence: &str) -> Map<String, Value> {
+    let mut map = Map::new();
+    map.insert("schema".into(), SCHEMA.into());
+    map.insert("command".into(), command.into());
+    map.insert("verdict".into(), verdict.into());
+    map.insert("verdict_sentence".into(), sentence.into());
+    map
+}
+
+/// A document as indented text with a final newline.
+pub fn bytes(map: Map<String, Value>) -> Vec<u8> {
+    let mut out = format!("{:#}", Value::Object(map)).into_bytes();
+    out.push(b'\n');
+    out
+}
+
+/// The document of a refusal: nothing was computed, and why.
+pub fn refusal(command: Option<&str>, kind: &str, message: &str) -> Vec<u8> {
+    let mut map = frame(command, "refused", message);
+    map.insert("error".into(), error(kind, message));
+    bytes(map)
+}
+
+/// The `error` member of a document.
+pub fn error(kind: &str, message: &str) -> Value {
+    json!({"kind": kind, "message": message})
+}

@@ -1,0 +1,262 @@
+//! One table, laid out as text, markdown or CSV.
+
+use super::{Format, Style};
+use comfy_table::{CellAlignment, ContentArrangement, Table as Layout, presets};
+
+/// A column of a [`Table`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// Header.
+    pub name: &'static str,
+    /// Numbers are set flush right.
+    pub numeric: bool,
+    /// Columns with the largest rank are left out first where the screen is too narrow; 0 stays.
+    pub expendable: u8,
+}
+
+impl Column {
+    /// A column of words that always stays.
+    pub const fn text(name: &'static str) -> Column {
+        Column {
+            name,
+            numeric: false,
+            expendable: 0,
+        }
+    }
+
+    /// A column of numbers that always stays.
+    pub const fn number(name: &'static str) -> Column {
+        Column {
+            name,
+            numeric: true,
+            expendable: 0,
+        }
+    }
+
+    /// Left out on narrow screens, larger ranks first.
+    pub const fn expendable(mut self, rank: u8) -> Column {
+        self.expendable = rank;
+        self
+    }
+}
+
+/// Rows of text under named columns, remarks below, and the verdict as the last line.
+#[derive(Clone, Debug, Default)]
+pub struct Table {
+    /// Columns, left to right.
+    pub columns: Vec<Column>,
+    /// One cell for each column.
+    pub rows: Vec<Vec<String>>,
+    /// Lines below the table: what a row cannot hold.
+    pub remarks: Vec<String>,
+    /// What it means and what to do.
+    pub verdict: String,
+    /// Whether the verdict is bad news (coloured red instead of green, where colour is on).
+    pub alarming: bool,
+}
+
+impl Table {
+    /// The table as text or markdown; [`Format::Csv`] and [`Format::Json`] have richer sources
+    /// than display cells and are written by each report.
+    pub fn render(&self, format: Format, style: &Style) -> Vec<u8> {
+        let mut out = match format {
+            Format::Markdown => self.markdown(),
+            _ => self.text(style),
+        };
+        for remark in &self.remarks {
+            out.push_str(&printable(remark));
+            out.push('\n');
+        }
+        if format == Format::Markdown && !self.remarks.is_empty() {
+            out.push('\n');
+        }
+        let verdict = printable(&self.verdict);
+        match (style.colour && format == Format::Table, self.alarming) {
+            (true, true) => out.push_str(&format!("\x1b[1;31m{verdict}\x1b[0m\n")),
+            (true, false) => out.push_str(&format!("\x1b[32m{verdict}\x1b[0m\n")),
+            (false, _) => out.push_str(&format!("{verdict}\n")),
+        }
+        out.into_bytes()
+    }
+
+    fn text(&self, style: &Style) -> String {
+        if self.rows.is_empty() {
+            return String::new();
+        }
+        let shown = self.columns_that_fit(style.width);
+        let mut layout = Layout::new();
+        layout.load_style(presets::NOTHING);
+        layout.set_content_arrangement(ContentArrangement::Disabled);
+        if let Some(width) = style.width
+            && self.natural_width(&shown) > width
+        {
+            layout.set_content_arrangement(ContentArrangement::Dynamic);
+            layout.set_width(u16::try_from(width).unwrap_or(u16::MAX));
+        }
+        layout.set_header(shown.iter().map(|&c| self.columns[c].name));
+        layout.add_row(shown.iter().map(|&c| "-".repeat(self.column_width(c))));
+        for row in &self.rows {
+            layout.add_row(shown.iter().map(|&c| printable(&row[c])));
+        }
+        for (at, &c) in shown.iter().enumerate() {
+            if let Some(column) = layout.column_mut(at) {
+                column.set_padding((0, 2));
+                if self.columns[c].numeric {
+                    column.set_cell_alignment(CellAlignment::Right);
+                }
+            }
+        }
+        let mut out = layout.trim_fmt();
+        out.push('\n');
+        out
+    }
+
+    fn column_width(&self, column: usize) -> usize {
+        self.rows
+            .iter()
+            .map(|row| printable(&row[column]).chars().count())
+            .chain([self.columns[column].name.chars().count()])
+            .max()
+            .unwrap_or(0)
+    }
+
+    fn natural_width(&self, shown: &[usize]) -> usize {
+        shown.iter().map(|&c| self.column_width(c) + 2).sum()
+    }
+
+    fn columns_that_fit(&self, width: Option<usize>) -> Vec<usize> {
+        let mut shown: Vec<usize> = (0..self.columns.len()).collect();
+        let Some(width) = width else { return shown };
+        while self.natural_width(&shown) > width {
+            let Some(at) = (0..shown.len())
+                .filter(|&at| self.columns[shown[at]].expendable > 0)
+                .max_by_key(|&at| self.columns[shown[at]].expendable)
+            else {
+                break;
+            };
+            shown.remove(at);
+        }
+        shown
+    }
+
+    fn markdown(&self) -> String {
+        if self.rows.is_empty() {
+            return String::new();
+        }
+        let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
+        let mut out = line(self.columns.iter().map(|c| c.name.to_string()).collect());
+        out.push_str(&line(
+            self.columns
+                .iter()
+                .map(|c| if c.numeric { "---:" } else { "---" }.to_string())
+                .collect(),
+        ));
+        for row in &self.rows {
+            out.push_str(&line(
+                row.iter()
+                    .map(|cell| printable(cell).replace('|', "\\|"))
+                    .collect(),
+            ));
+        }
+        out.push('\n');
+        out
+    }
+}
+
+/// Records quoted as in RFC 4180, one a line; the first is the header.
+pub fn csv(records: &[Vec<String>]) -> Vec<u8> {
+    let mut out = String::new();
+    for record in records {
+        let fields: Vec<String> = record.iter().map(|field| csv_field(field)).collect();
+        out.push_str(&fields.join(","));
+        out.push('\n');
+    }
+    out.into_bytes()
+}
+
+fn csv_field(field: &str) -> String {
+    if field.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", field.replace('"', "\"\""))
+    } else {
+        field.to_string()
+    }
+}
+
+/// The text without control characters: a tensor name must not move the cursor.
+fn printable(text: &str) -> String {
+    text.chars()
+        .flat_map(|c| {
+            let escaped = c.is_control();
+            let plain = (!escaped).then_some(c);
+            let escape = escaped.then(|| c.escape_default());
+            plain.into_iter().chain(escape.into_iter().flatten())
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table() -> Table {
+        Table {
+            columns: vec![
+                Column::text("tensor"),
+                Column::number("kappa"),
+                Column::text("limits").expendable(1),
+            ],
+            rows: vec![
+                vec!["a|b".into(), "1".into(), "exact".into()],
+                vec!["evil\x1b[2J".into(), "190.57".into(), "[1, 2]".into()],
+            ],
+            remarks: vec![],
+            verdict: "fine".into(),
+            alarming: false,
+        }
+    }
+
+    fn text(format: Format, width: Option<usize>, colour: bool) -> String {
+        String::from_utf8(table().render(format, &Style { width, colour })).unwrap()
+    }
+
+    #[test]
+    fn text_is_aligned_and_ends_with_the_verdict() {
+        assert_eq!(
+            text(Format::Table, None, false),
+            "tensor          kappa  limits\n\
+             -------------  ------  ------\n\
+             a|b                 1  exact\n\
+             evil\\u{1b}[2J  190.57  [1, 2]\n\
+             fine\n"
+        );
+    }
+
+    #[test]
+    fn narrow_screens_lose_expendable_columns_and_never_names() {
+        let narrow = text(Format::Table, Some(25), false);
+        assert!(!narrow.contains("limits"), "{narrow}");
+        assert!(narrow.contains("kappa"));
+        // a width nothing fits in: cells wrap, nothing is cut
+        let tiny = text(Format::Table, Some(12), false);
+        assert_eq!(tiny.matches('9').count(), 1, "{tiny}");
+    }
+
+    #[test]
+    fn names_cannot_drive_the_terminal() {
+        assert!(!text(Format::Table, None, false).contains('\x1b'));
+        assert!(text(Format::Table, None, true).contains("\x1b[32mfine"));
+    }
+
+    #[test]
+    fn markdown_escapes_bars() {
+        let md = text(Format::Markdown, None, true);
+        assert!(md.contains("| a\\|b | 1 | exact |\n"), "{md}");
+        assert!(!md.contains('\x1b'));
+    }
+
+    #[test]
+    fn csv_quotes_what_needs_it() {
+        let bytes = csv(&[vec!["a".into(), "b,\"c\"".into()]]);
+        assert_eq!(bytes, b"a,\"b,\"\"c\"\"\"\n");
+    }
+}
