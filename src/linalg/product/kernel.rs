@@ -242,9 +242,9 @@ fn small_multiply<T: Real>(w: &Layer, q: &Dense<T>, out: &mut Dense<T>) {
                     *y += (q[0].scale(*a) + q[1].scale(*b)) + (q[2].scale(*c) + q[3].scale(*d));
                 }
             }
-            for l in n - n % 4..n {
+            for (l, q) in q.iter().enumerate().skip(n - n % 4) {
                 for (y, w) in y.iter_mut().zip(w.column(l)) {
-                    *y += q[l].scale(*w);
+                    *y += q.scale(*w);
                 }
             }
         }

@@ -30,7 +30,8 @@
 //!
 //! For rounding, errors are modelled as independent (Higham and Mary 2019): one step moves
 //! `p^T E m` by about `u s_k`, `s_k` the largest norm of a row or column of `W_k`, and distinct
-//! layers add in squares. Layers that recur bit for bit are added in full, because there the same
+//! layers add in squares. Errors that mix two indices are followed separately: they matter where
+//! growth is undone later in the chain, or where two values agree. Layers that recur bit for bit are added in full, because there the same
 //! error can be made every time. The estimate is [`ROUNDING`] such standard errors; it is of first
 //! order and statistical, not a proof. It is compared with the tolerance; values beyond it are
 //! computed again from a start carried backward through the whole chain, then in double-double,
@@ -52,6 +53,7 @@ mod kernel;
 mod leading;
 mod scan;
 mod source;
+mod splitting;
 mod sweep;
 
 pub use leading::{Leading, leading};

@@ -4,6 +4,7 @@ use super::graded::{Graded, LogValues, inverse_upper, normalise_columns, project
 use super::kernel::{Dense, Kernel, axpy, pivot_order};
 use super::scan::Live;
 use super::source::{Layer, LayerSource};
+use super::splitting::Splitting;
 use super::{ProductError, Progress, Stage};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -142,6 +143,7 @@ pub(super) fn analyse<T: Kernel, S: LayerSource>(
     let mut t = Graded::identity(n);
     let mut q = start;
     let mut step = Step::new(wide);
+    let mut splitting = Splitting::new(n);
     let mut seen: HashMap<u64, usize> = HashMap::new();
     for k in 0..depth {
         if k % segment == 0 {
@@ -150,6 +152,7 @@ pub(super) fn analyse<T: Kernel, S: LayerSource>(
         }
         let record = step.forward(live, k, &mut q)?;
         t.premultiply(&record.r);
+        splitting.step(&record.r, record.spread);
         *seen.entry(record.fingerprint).or_default() += 1;
         records.push(record);
         progress.report(Stage::Forward, k + 1, depth);
@@ -174,7 +177,7 @@ pub(super) fn analyse<T: Kernel, S: LayerSource>(
             progress.report(Stage::Backward, depth - k, depth);
         }
     }
-    Ok(backward.finish(values))
+    Ok(backward.finish(values, &splitting.finish(T::EPS)))
 }
 
 /// Buffers of the forward step.
@@ -284,15 +287,15 @@ impl<T: Kernel> Backward<T> {
         Ok(())
     }
 
-    fn finish(mut self, values: LogValues) -> Pass {
+    fn finish(mut self, values: LogValues, mixing: &[f64]) -> Pass {
         for sums in self.recurring.values() {
             for (square, s) in self.squares.iter_mut().zip(sums) {
                 *square += s * s;
             }
         }
-        let rounding = self.squares.iter().zip(&self.inside);
+        let rounding = self.squares.iter().zip(&self.inside).zip(mixing);
         Pass {
-            rounding: rounding.map(|(s, tail)| s.sqrt() + tail).collect(),
+            rounding: rounding.map(|((s, t), m)| s.sqrt() + t + m).collect(),
             sensitivity: self.sensitivity,
             values,
         }
