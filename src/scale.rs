@@ -504,17 +504,19 @@ impl Enclosure {
 
     /// Product of two enclosures of non-negative quantities, limits rounded outward.
     pub fn times(&self, other: &Enclosure) -> Enclosure {
-        let lo = (self.lo * other.lo).next_down().max(0.0);
-        let hi = if self.hi == 0.0 || other.hi == 0.0 {
+        let (a, b) = (self.normalised(), other.normalised());
+        let lo = (a.lo * b.lo).next_down().max(0.0);
+        let hi = if a.hi == 0.0 || b.hi == 0.0 {
             0.0
         } else {
-            (self.hi * other.hi).next_up()
+            (a.hi * b.hi).next_up()
         };
+        let value = a.value * b.value;
         Enclosure {
-            value: (self.value * other.value).clamp(lo, hi),
+            value: if value.is_nan() { hi } else { value }.clamp(lo, hi),
             lo,
             hi,
-            exponent: self.exponent + other.exponent,
+            exponent: a.exponent + b.exponent,
         }
     }
 
