@@ -87,6 +87,8 @@ fn holds(enclosure: &Enclosure, truth: &str) -> bool {
 
 /// The generators, the reference values and the exact oracle agree on both extreme singular values
 /// to within neighbouring doubles, so a wrong entry anywhere would show.
+///
+/// Theorems: integer-rank-by-primes, inertia-counts-singular-values.
 #[test]
 fn generators_agree_with_the_reference() {
     for case in cases() {

@@ -207,6 +207,7 @@ mod tests {
         (c.below, c.equal, c.above)
     }
 
+    /// Theorem: inertia-counts-singular-values.
     #[test]
     fn thresholds_at_singular_values_are_recognised() {
         let a = integers(&[3.0, 0.0, 0.0, 0.0, -2.0, 0.0, 0.0, 0.0, 2.0], 3, 3);
@@ -221,6 +222,7 @@ mod tests {
         assert_eq!(tiny.above, 3);
     }
 
+    /// Theorem: fraction-free-elimination.
     #[test]
     fn zero_diagonals_are_handled() {
         // Singular values of [[0,1],[1,0]]: 1, 1; A^T A - I = 0.
@@ -228,8 +230,6 @@ mod tests {
             count(&integers(&[0.0, 1.0, 1.0, 0.0], 2, 2), 1.0),
             (0, 2, 0)
         );
-        // All-ones 3 x 3: singular values 3, 0, 0. A^T A - 9/3 I has zero diagonal at s^2 = 3,
-        // which no f64 reaches; the matrix itself is tried directly.
         let off = |x: i32| IBig::from(x);
         let a = [0, 1, 1, 1, 0, 1, 1, 1, 0].map(off).to_vec();
         // Eigenvalues 2, -1, -1.
@@ -244,6 +244,7 @@ mod tests {
         assert_eq!(inertia(c, 4), (2, 0, 2));
     }
 
+    /// Theorem: inertia-counts-singular-values.
     #[test]
     fn wrong_enclosures_are_refuted() {
         // Golden ratio and its inverse.

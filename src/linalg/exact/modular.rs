@@ -67,12 +67,9 @@ impl Field {
     pub(super) fn residue(self, x: &IBig) -> f64 {
         let p = self.p as u64;
         let (sign, words) = x.as_sign_words();
-        let r = match words {
-            [w] => *w as u64 % p,
-            _ => words.iter().rev().fold(0, |r: u64, &w| {
-                (((u128::from(r) << Word::BITS) | u128::from(w)) % u128::from(p)) as u64
-            }),
-        };
+        let r = words.iter().rev().fold(0, |r: u64, &w| {
+            (((u128::from(r) << Word::BITS) | u128::from(w)) % u128::from(p)) as u64
+        });
         let r = self.reduce(r as f64);
         if sign == Sign::Negative { -r } else { r }
     }

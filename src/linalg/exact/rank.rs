@@ -78,6 +78,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(48))]
         /// Products of small integer factors have the rank of the factors, exactly.
+        /// Theorem: integer-rank-by-primes.
         #[test]
         fn products_have_the_rank_of_their_factors(
             m in 1usize..9, n in 1usize..9, r in 0usize..6, seed: u64, grade in 0i32..130,
@@ -107,6 +108,7 @@ mod tests {
         }
     }
 
+    /// Theorem: integer-rank-by-primes.
     #[test]
     fn one_bit_decides_the_rank() {
         let third = 1.0 / 3.0;

@@ -1,0 +1,234 @@
+//! Certified condition numbers against exact arithmetic, on matrices drawn to be difficult.
+//!
+//! Every property has its oracle in integers ([`IntegerMatrix::count_below`]): a limit is right or
+//! wrong, without tolerance.
+
+#[path = "support/gallery.rs"]
+#[allow(dead_code, reason = "the reference rows are read by tests/gallery.rs")]
+mod gallery;
+#[path = "support/strategies.rs"]
+mod strategies;
+
+use gallery::dyadic;
+use isometer::linalg::condition::{ConditionOptions, Conditioning, Measured, condition};
+use isometer::linalg::exact::IntegerMatrix;
+use isometer::scale::{Certainty, Enclosure};
+use proptest::prelude::*;
+use proptest::test_runner::{TestCaseError, TestRunner};
+use std::cell::Cell;
+use strategies::{Draw, matrices};
+
+/// Far above what a drawn matrix needs: a refusal would be a skipped case.
+const BUDGET: u64 = 100_000_000_000;
+
+fn fail(message: String) -> TestCaseError {
+    TestCaseError::fail(message)
+}
+
+struct Subject {
+    exact: IntegerMatrix,
+    rank: usize,
+    full: usize,
+    answer: Conditioning,
+}
+
+fn examine(draw: &Draw) -> Subject {
+    let stored = draw.build();
+    let exact = IntegerMatrix::new(&stored.view()).unwrap();
+    Subject {
+        rank: exact.rank(BUDGET).unwrap(),
+        full: stored.rows.min(stored.cols),
+        answer: condition(&stored.view(), &ConditionOptions::default()).unwrap(),
+        exact,
+    }
+}
+
+fn is_proved(m: &Measured) -> bool {
+    matches!(m.certainty, Certainty::Certified | Certainty::Exact)
+}
+
+impl Subject {
+    fn holds_sigma_max(&self, enclosure: &Enclosure) -> bool {
+        let (_, lo, hi, e) = enclosure.scaled();
+        self.exact.proves_sigma_max_in(lo, hi, e, BUDGET).unwrap()
+    }
+
+    fn holds_sigma_min(&self, enclosure: &Enclosure) -> bool {
+        let (_, lo, hi, e) = enclosure.scaled();
+        self.exact.proves_sigma_min_in(lo, hi, e, BUDGET).unwrap()
+    }
+
+    /// A valid answer is valid in all its parts.
+    fn judge(&self) -> Result<(), TestCaseError> {
+        let c = &self.answer;
+        if !self.holds_sigma_max(&c.sigma_max.enclosure) {
+            return Err(fail(format!("sigma_max is not in {:?}", c.sigma_max)));
+        }
+        if !self.holds_sigma_min(&c.sigma_min.enclosure) {
+            return Err(fail(format!("sigma_min is not in {:?}", c.sigma_min)));
+        }
+        let singular = self.rank < self.full;
+        let (_, lo, hi, _) = c.cond.enclosure.scaled();
+        if singular && hi.is_finite() {
+            return Err(fail(format!(
+                "rank {} of {}, yet {:?}",
+                self.rank, self.full, c.cond
+            )));
+        }
+        if !singular && lo.is_infinite() {
+            return Err(fail(format!("nonsingular, yet {:?}", c.cond)));
+        }
+        if c.rank.exact.is_some_and(|r| r != self.rank) {
+            return Err(fail(format!("rank is {}, not {:?}", self.rank, c.rank)));
+        }
+        self.judge_quotient()
+    }
+
+    /// The condition number encloses every quotient of the limits of both singular values.
+    fn judge_quotient(&self) -> Result<(), TestCaseError> {
+        let c = &self.answer;
+        let (_, max_lo, max_hi, max_e) = c.sigma_max.enclosure.scaled();
+        let (_, min_lo, min_hi, min_e) = c.sigma_min.enclosure.scaled();
+        let (_, lo, hi, e) = c.cond.enclosure.scaled();
+        // The order of a b and c, for numbers times powers of two, in integers.
+        let order = |a: (f64, i64), b: (f64, i64), c: (f64, i64)| {
+            let [(an, ad), (bn, bd), (cn, cd)] = [a, b, c].map(|(x, e)| dyadic(x, e));
+            (an * bn * cd).cmp(&(cn * ad * bd))
+        };
+        // max_lo / min_hi is infinite or unknown where min_hi is 0 or a limit is infinite.
+        let low = lo == 0.0
+            || min_hi == 0.0
+            || lo.is_finite()
+                && min_hi.is_finite()
+                && order((lo, e), (min_hi, min_e), (max_lo, max_e)).is_le();
+        let high = hi.is_infinite()
+            || min_lo > 0.0
+                && max_hi.is_finite()
+                && order((hi, e), (min_lo, min_e), (max_hi, max_e)).is_ge();
+        if low && high {
+            Ok(())
+        } else {
+            Err(fail(format!(
+                "{:?} is not the quotient of {:?} and {:?}",
+                c.cond, c.sigma_max, c.sigma_min
+            )))
+        }
+    }
+}
+
+/// Runs a property on drawn matrices; `PROPTEST_CASES` sets how many (256 if unset).
+fn for_matrices(property: impl Fn(&Draw) -> Result<(), TestCaseError>) {
+    let config = ProptestConfig {
+        // A failing draw prints all there is to it.
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
+    let outcome = TestRunner::new(config).run(&matrices(), |draw| property(&draw));
+    if let Err(e) = outcome {
+        panic!("{e}");
+    }
+}
+
+#[test]
+fn enclosures_hold() {
+    for_matrices(|draw| {
+        let s = examine(draw);
+        for part in [&s.answer.sigma_max, &s.answer.sigma_min, &s.answer.cond] {
+            prop_assert!(is_proved(part), "only {}", part.certainty);
+        }
+        s.judge()
+    });
+}
+
+/// Narrow where the condition number is moderate; never vacuous on small nonsingular matrices,
+/// but for one in fifty.
+#[test]
+fn enclosures_are_tight() {
+    let (nonsingular, vacuous) = (Cell::new(0u32), Cell::new(0u32));
+    for_matrices(|draw| {
+        let s = examine(draw);
+        let c = &s.answer;
+        prop_assert!(is_proved(&c.sigma_min), "only {}", c.sigma_min.certainty);
+        if s.rank == s.full {
+            nonsingular.set(nonsingular.get() + 1);
+            if !c.sigma_min.enclosure.is_positive() {
+                vacuous.set(vacuous.get() + 1);
+            }
+        } else {
+            prop_assert!(
+                c.sigma_min.enclosure.is_zero(),
+                "rank {} of {} was not proved: {:?}",
+                s.rank,
+                s.full,
+                c.sigma_min
+            );
+        }
+        if c.cond.enclosure.hi().log10() <= 8.0 {
+            for part in [&c.sigma_max, &c.sigma_min, &c.cond] {
+                let width = part.enclosure.relative_width();
+                prop_assert!(width <= 1e-9, "width {:.1e} of {:?}", width, part);
+            }
+        }
+        Ok(())
+    });
+    let (n, v) = (nonsingular.get(), vacuous.get());
+    assert!(n > 0 && 50 * v <= n, "{v} of {n} lower limits are zero");
+}
+
+/// Notices: an enclosure moved off by its own width is refuted by the oracle that accepted it.
+///
+/// Theorem: inertia-counts-singular-values.
+#[test]
+fn moved_enclosures_are_refuted() {
+    for_matrices(|draw| {
+        let s = examine(draw);
+        let c = &s.answer;
+        for (part, holds) in [
+            (
+                &c.sigma_max,
+                Subject::holds_sigma_max as fn(&Subject, &Enclosure) -> bool,
+            ),
+            (&c.sigma_min, Subject::holds_sigma_min),
+        ] {
+            let (_, lo, hi, e) = part.enclosure.scaled();
+            if !holds(&s, &part.enclosure) || !hi.is_finite() {
+                continue;
+            }
+            let step = (hi - lo) + 1e-12 * hi;
+            if step > 0.0 {
+                let above = Enclosure::new(hi, lo + 2.0 * step, hi + 2.0 * step, e);
+                prop_assert!(!holds(&s, &above.unwrap()));
+                let hi = lo - 1e-12 * lo;
+                let below = Enclosure::new(0.0, (hi - 2.0 * step).max(0.0), hi, e);
+                prop_assert!(lo == 0.0 || !holds(&s, &below.unwrap()));
+            }
+        }
+        Ok(())
+    });
+}
+
+/// The draws reach what they are meant to reach: singular and nonsingular matrices, every
+/// magnitude of the condition number, both orientations.
+#[test]
+fn draws_cover_the_difficulties() {
+    let seen: Vec<Cell<u32>> = (0..6).map(|_| Cell::new(0)).collect();
+    for_matrices(|draw| {
+        let stored = draw.build();
+        let exact = IntegerMatrix::new(&stored.view()).unwrap();
+        let singular = exact.rank(BUDGET).unwrap() < stored.rows.min(stored.cols);
+        let (top, bottom) = (exact.bits() as i64 + exact.exponent(), exact.exponent());
+        let facts = [
+            singular,
+            !singular,
+            stored.rows > stored.cols,
+            stored.rows < stored.cols,
+            top - bottom > 100,
+            top.abs() > 300,
+        ];
+        for (cell, fact) in seen.iter().zip(facts) {
+            cell.set(cell.get() + u32::from(fact));
+        }
+        Ok(())
+    });
+    assert!(seen.iter().all(|c| c.get() > 0), "{seen:?}");
+}
