@@ -297,7 +297,8 @@ mod tests {
 
     /// Exact `x^T y` minus `s`, through integers: entries are multiples of 2^-80 below 2^21.
     fn defect(x: &[f64], y: &[f64], s: f64) -> f64 {
-        use dashu_int::{IBig, ops::UnsignedAbs};
+        use dashu_int::IBig;
+        use dashu_int::ops::{BitTest, UnsignedAbs};
         let int = |v: f64, e: i32| -> IBig {
             let exp = crate::scale::exponent_of(if v == 0.0 { 1.0 } else { v });
             let m = crate::scale::ldexp(v, i64::from(52 - exp)) as i64;
