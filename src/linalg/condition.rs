@@ -8,7 +8,8 @@ use super::certify::{
 use super::element::ElementType;
 use super::estimate;
 use super::singular::{SingularError, singular_values};
-use super::view::{MatrixRef, NonFinite, Widened};
+use super::view::{MatrixRef, NonFinite};
+use super::widen::Widened;
 use crate::scale::{Certainty, Enclosure};
 use std::fmt;
 

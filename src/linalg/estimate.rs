@@ -3,8 +3,11 @@
 
 use super::dense;
 use super::lanczos::{self, Stop};
+use super::parallel;
 use super::vectorised::vectorised;
 use faer::Mat;
+use faer::dyn_stack::{MemBuffer, MemStack};
+use faer::linalg::lu::partial_pivoting::factor;
 
 /// Estimates, each with its predicted absolute error.
 #[derive(Clone, Copy, Debug)]
@@ -23,13 +26,15 @@ pub struct Estimate {
 /// `None` if the iteration meets a non-finite number, which finite scaled input does not cause.
 pub fn extremes(a: &Mat<f64>) -> Option<Estimate> {
     let (m, n) = (a.nrows(), a.ncols());
+    // A tall matrix is reduced to its triangular factor, which has the same singular values.
+    let mut reduced = (m > n).then(|| dense::qr_factor_lower(a.as_ref()));
+    let square = reduced.as_ref().unwrap_or(a);
     let stop = Stop {
         tolerance: 1e-6,
         second: f64::INFINITY,
         max_iterations: 400,
     };
-    let mut scratch = vec![0.0; STRIP];
-    let top = lanczos::largest(n, &stop, |x, y| apply_gram(a, x, y, &mut scratch))?;
+    let top = lanczos::largest(n, &stop, |x, y| apply_outer_gram(square, x, y))?;
     let largest = top.theta.max(0.0).sqrt();
     let u = f64::EPSILON / 2.0;
     // the Ritz value is a lower bound off by residual^2/gap or residual, whichever is smaller
@@ -37,12 +42,27 @@ pub fn extremes(a: &Mat<f64>) -> Option<Estimate> {
     let off = (top.residual * top.residual / gap.max(f64::MIN_POSITIVE)).min(top.residual);
     let rounding = (m + n) as f64 * u * largest;
     let largest_error = off / largest.max(f64::MIN_POSITIVE) + rounding;
-    let smallest = if largest == 0.0 {
-        Some((0.0, 0.0))
+    let (smallest, iteration_error) = if largest == 0.0 {
+        (0.0, 0.0)
     } else {
-        smallest(a, largest)
+        let floor = f64::EPSILON * largest * 1e-3;
+        match &mut reduced {
+            Some(l) => {
+                for i in 0..n {
+                    l[(i, i)] = away_from_zero(l[(i, i)], floor);
+                }
+                smallest(n, |x, y| {
+                    y.copy_from_slice(x);
+                    dense::solve_lower(l, y);
+                    dense::solve_lower_transposed(l, y);
+                })?
+            }
+            None => {
+                let lu = Lu::new(a, floor);
+                smallest(n, |x, y| lu.inverse_gram(x, y))?
+            }
+        }
     };
-    let (smallest, iteration_error) = smallest?;
     Some(Estimate {
         largest,
         largest_error,
@@ -51,30 +71,14 @@ pub fn extremes(a: &Mat<f64>) -> Option<Estimate> {
     })
 }
 
-/// Smallest singular value through one factorisation: LU for square matrices, QR for tall ones.
-fn smallest(a: &Mat<f64>, largest: f64) -> Option<(f64, f64)> {
-    let n = a.ncols();
+/// Smallest singular value and the error that the iteration leaves, from the inverse operator.
+fn smallest(n: usize, inverse: impl FnMut(&[f64], &mut [f64])) -> Option<(f64, f64)> {
     let stop = Stop {
         tolerance: 1e-8,
         second: f64::INFINITY,
         max_iterations: 60,
     };
-    let floor = f64::EPSILON * largest * 1e-3;
-    let theta = if a.nrows() == n {
-        let lu = Lu::new(a, floor);
-        lanczos::largest(n, &stop, |x, y| lu.inverse_gram(x, y))
-    } else {
-        let mut l = dense::qr_factor_lower(a.as_ref());
-        for i in 0..n {
-            l[(i, i)] = away_from_zero(l[(i, i)], floor);
-        }
-        lanczos::largest(n, &stop, |x, y| {
-            y.copy_from_slice(x);
-            dense::solve_lower(&l, y);
-            dense::solve_lower_transposed(&l, y);
-        })
-    };
-    let ritz = theta?;
+    let ritz = lanczos::largest(n, &stop, inverse)?;
     if !(ritz.theta > 0.0) {
         return None;
     }
@@ -92,79 +96,111 @@ fn away_from_zero(x: f64, floor: f64) -> f64 {
     }
 }
 
-/// `P A = L U` with zero pivots moved to the rounding level, so that solves stay finite.
+/// `P A = L U`, both factors in one matrix as LAPACK stores them, with zero pivots moved to the
+/// rounding level so that solves stay finite.
 struct Lu {
-    /// Unit lower factor, strictly below the diagonal, column-major.
-    lower: Mat<f64>,
-    /// `U^T`, so that both triangles are walked by columns.
-    upper_t: Mat<f64>,
-    /// Row `i` of `PA` is row `forward[i]` of `A`.
-    forward: Vec<usize>,
+    /// `L` strictly below the diagonal (its diagonal is 1), `U` on and above it.
+    factors: Mat<f64>,
 }
 
 impl Lu {
     fn new(a: &Mat<f64>, floor: f64) -> Lu {
         let n = a.ncols();
-        let lu = a.partial_piv_lu();
-        let lower = lu.L().to_owned();
-        let mut upper_t = lu.U().transpose().to_owned();
+        let mut factors = a.clone();
+        let par = parallel::for_work(2.0 / 3.0 * (n as f64).powi(3));
+        let mut forward = vec![0usize; n];
+        let mut backward = vec![0usize; n];
+        let scratch = factor::lu_in_place_scratch::<usize, f64>(n, n, par, Default::default());
+        factor::lu_in_place(
+            factors.as_mut(),
+            &mut forward,
+            &mut backward,
+            par,
+            MemStack::new(&mut MemBuffer::new(scratch)),
+            Default::default(),
+        );
         for i in 0..n {
-            upper_t[(i, i)] = away_from_zero(upper_t[(i, i)], floor);
+            factors[(i, i)] = away_from_zero(factors[(i, i)], floor);
         }
-        let (forward, _) = lu.P().arrays();
-        Lu {
-            lower,
-            upper_t,
-            forward: forward.to_vec(),
-        }
+        Lu { factors }
     }
 
-    /// `y = A^-1 A^-T x`.
+    /// `y = A^-1 A^-T x`; the row permutation of the two solves cancels.
     fn inverse_gram(&self, x: &[f64], y: &mut [f64]) {
-        // A^T z = x: U^T L^T P z = x
-        let mut z = x.to_vec();
-        dense::solve_lower(&self.upper_t, &mut z);
-        dense::solve_lower_transposed(&self.lower, &mut z);
-        // A y = P^T z: L U y = P (P^T z) = z
-        dense::solve_lower(&self.lower, &mut z);
-        dense::solve_lower_transposed(&self.upper_t, &mut z);
-        debug_assert_eq!(self.forward.len(), z.len());
-        y.copy_from_slice(&z);
+        y.copy_from_slice(x);
+        solve_upper_transposed(&self.factors, y);
+        solve_unit_lower_transposed(&self.factors, y);
+        solve_unit_lower(&self.factors, y);
+        solve_upper(&self.factors, y);
     }
 }
 
-/// Rows handled at a time so that a strip of the matrix is still in cache for its second use.
-const STRIP: usize = 64;
+vectorised! {
+/// Solves `U^T y = x` in place; `U` is the upper triangle.
+fn solve_upper_transposed(u: &Mat<f64>, x: &mut [f64]) -> () {
+    for j in 0..x.len() {
+        let col = &u.col_as_slice(j)[..=j];
+        let (head, tail) = x.split_at_mut(j);
+        tail[0] = (tail[0] - dense::dot_inline(&col[..j], head)) / col[j];
+    }
+}
+}
 
 vectorised! {
-/// `y = A^T (A x)` in one pass over the matrix.
-fn apply_gram(a: &Mat<f64>, x: &[f64], y: &mut [f64], scratch: &mut [f64]) -> () {
-    let m = a.nrows();
+/// Solves `U y = x` in place.
+fn solve_upper(u: &Mat<f64>, x: &mut [f64]) -> () {
+    for j in (0..x.len()).rev() {
+        let col = &u.col_as_slice(j)[..=j];
+        let (head, tail) = x.split_at_mut(j);
+        tail[0] /= col[j];
+        dense::axpy_inline(-tail[0], &col[..j], head);
+    }
+}
+}
+
+vectorised! {
+/// Solves `L y = x` in place; `L` is the strict lower triangle with a unit diagonal.
+fn solve_unit_lower(l: &Mat<f64>, x: &mut [f64]) -> () {
+    let n = x.len();
+    for j in 0..n {
+        let col = &l.col_as_slice(j)[j + 1..n];
+        let (head, tail) = x.split_at_mut(j + 1);
+        dense::axpy_inline(-head[j], col, tail);
+    }
+}
+}
+
+vectorised! {
+/// Solves `L^T y = x` in place.
+fn solve_unit_lower_transposed(l: &Mat<f64>, x: &mut [f64]) -> () {
+    let n = x.len();
+    for j in (0..n).rev() {
+        let col = &l.col_as_slice(j)[j + 1..n];
+        let (head, tail) = x.split_at_mut(j + 1);
+        head[j] -= dense::dot_inline(col, tail);
+    }
+}
+}
+
+vectorised! {
+/// `y = A A^T x` in one pass over the columns, each used twice while it is in cache.
+fn apply_outer_gram(a: &Mat<f64>, x: &[f64], y: &mut [f64]) -> () {
+    let (m, n) = (x.len(), a.ncols());
     y.fill(0.0);
-    let mut start = 0;
-    while start < m {
-        let len = STRIP.min(m - start);
-        let s = &mut scratch[..len];
-        s.fill(0.0);
-        for (j, &xj) in x.iter().enumerate() {
-            let c = &a.col_as_slice(j)[start..start + len];
-            for (s, &v) in s.iter_mut().zip(c) {
-                *s = v.mul_add(xj, *s);
-            }
+    let mut j = 0;
+    // two columns at a time halve the traffic of y
+    while j + 1 < n {
+        let (c, d) = (&a.col_as_slice(j)[..m], &a.col_as_slice(j + 1)[..m]);
+        let (s, t) = (dense::dot_inline(c, x), dense::dot_inline(d, x));
+        for ((y, &c), &d) in y.iter_mut().zip(c).zip(d) {
+            *y = d.mul_add(t, c.mul_add(s, *y));
         }
-        let (sc, sr) = s.as_chunks::<16>();
-        for (j, yj) in y.iter_mut().enumerate() {
-            let mut acc = [0.0f64; 16];
-            let (cc, cr) = a.col_as_slice(j)[start..start + len].as_chunks::<16>();
-            for (c, s) in cc.iter().zip(sc) {
-                for k in 0..16 {
-                    acc[k] = c[k].mul_add(s[k], acc[k]);
-                }
-            }
-            let rest: f64 = cr.iter().zip(sr).map(|(c, s)| c * s).sum();
-            *yj += acc.iter().sum::<f64>() + rest;
-        }
-        start += len;
+        j += 2;
+    }
+    if j < n {
+        let c = &a.col_as_slice(j)[..m];
+        let s = dense::dot_inline(c, x);
+        dense::axpy_inline(s, c, y);
     }
 }
 }
