@@ -22,6 +22,13 @@ pub fn dot(x: &[f64], y: &[f64]) -> f64 {
 }
 }
 
+vectorised! {
+/// `y += alpha x`.
+pub fn axpy(alpha: f64, x: &[f64], y: &mut [f64]) -> () {
+    axpy_inline(alpha, x, y);
+}
+}
+
 /// [`dot`] for use inside a vectorised body.
 #[inline(always)]
 pub fn dot_inline(x: &[f64], y: &[f64]) -> f64 {

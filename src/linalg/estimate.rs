@@ -29,19 +29,24 @@ pub fn extremes(a: &Mat<f64>) -> Option<Estimate> {
     // A tall matrix is reduced to its triangular factor, which has the same singular values.
     let mut reduced = (m > n).then(|| dense::qr_factor_lower(a.as_ref()));
     let square = reduced.as_ref().unwrap_or(a);
+    // The iteration reads the matrix rounded to single precision, at half the memory traffic; its
+    // vector is then judged by the matrix itself, where the rounding enters squared.
+    let single = Mat::from_fn(n, n, |i, j| square[(i, j)] as f32);
     let stop = Stop {
         tolerance: 1e-6,
         second: f64::INFINITY,
         max_iterations: 400,
     };
-    let top = lanczos::largest(n, &stop, |x, y| apply_outer_gram(square, x, y))?;
-    let largest = top.theta.max(0.0).sqrt();
+    let top = lanczos::largest(n, &stop, |x, y| apply_outer_gram(&single, x, y))?;
+    drop(single);
+    let (theta, residual) = judge(square, &top.vector)?;
+    let largest = theta.max(0.0).sqrt();
     let u = f64::EPSILON / 2.0;
-    // the Ritz value is a lower bound off by residual^2/gap or residual, whichever is smaller
-    let gap = top.second.map_or(top.theta, |(t, _)| top.theta - t);
-    let off = (top.residual * top.residual / gap.max(f64::MIN_POSITIVE)).min(top.residual);
+    // the Rayleigh quotient is a lower bound off by residual^2/gap or residual, whichever is smaller
+    let gap = top.second.map_or(theta, |(t, _)| theta - t);
+    let off = (residual * residual / gap.max(f64::MIN_POSITIVE)).min(residual);
+    let largest_error = off / largest.max(f64::MIN_POSITIVE) + (m + n) as f64 * u * largest;
     let rounding = (m + n) as f64 * u * largest;
-    let largest_error = off / largest.max(f64::MIN_POSITIVE) + rounding;
     let (smallest, iteration_error) = if largest == 0.0 {
         (0.0, 0.0)
     } else {
@@ -182,25 +187,55 @@ fn solve_unit_lower_transposed(l: &Mat<f64>, x: &mut [f64]) -> () {
 }
 }
 
+/// Rayleigh quotient of `A A^T` at the unit vector `v`, and the norm of its residual.
+fn judge(a: &Mat<f64>, v: &[f64]) -> Option<(f64, f64)> {
+    let mut w = vec![0.0; v.len()];
+    for j in 0..a.ncols() {
+        let c = a.col_as_slice(j);
+        dense::axpy(dense::dot(c, v), c, &mut w);
+    }
+    let theta = dense::dot(&w, v);
+    dense::axpy(-theta, v, &mut w);
+    let residual = dense::norm2(&w);
+    (theta.is_finite() && residual.is_finite()).then_some((theta, residual))
+}
+
+/// `x^T y` with `x` in single precision, widened exactly.
+#[inline(always)]
+fn mixed_dot(x: &[f32], y: &[f64]) -> f64 {
+    let mut acc = [0.0f64; 16];
+    let (xc, xr) = x.as_chunks::<16>();
+    let (yc, yr) = y.as_chunks::<16>();
+    for (a, b) in xc.iter().zip(yc) {
+        for k in 0..16 {
+            acc[k] = f64::from(a[k]).mul_add(b[k], acc[k]);
+        }
+    }
+    let tail: f64 = xr.iter().zip(yr).map(|(&a, b)| f64::from(a) * b).sum();
+    acc.iter().sum::<f64>() + tail
+}
+
 vectorised! {
 /// `y = A A^T x` in one pass over the columns, each used twice while it is in cache.
-fn apply_outer_gram(a: &Mat<f64>, x: &[f64], y: &mut [f64]) -> () {
+fn apply_outer_gram(a: &Mat<f32>, x: &[f64], y: &mut [f64]) -> () {
     let (m, n) = (x.len(), a.ncols());
     y.fill(0.0);
     let mut j = 0;
     // two columns at a time halve the traffic of y
     while j + 1 < n {
         let (c, d) = (&a.col_as_slice(j)[..m], &a.col_as_slice(j + 1)[..m]);
-        let (s, t) = (dense::dot_inline(c, x), dense::dot_inline(d, x));
+        let (s, t) = (mixed_dot(c, x), mixed_dot(d, x));
         for ((y, &c), &d) in y.iter_mut().zip(c).zip(d) {
-            *y = d.mul_add(t, c.mul_add(s, *y));
+            *y = f64::from(d).mul_add(t, f64::from(c).mul_add(s, *y));
         }
         j += 2;
     }
     if j < n {
         let c = &a.col_as_slice(j)[..m];
-        let s = dense::dot_inline(c, x);
-        dense::axpy_inline(s, c, y);
+        let s = mixed_dot(c, x);
+        for (y, &c) in y.iter_mut().zip(c) {
+            *y = f64::from(c).mul_add(s, *y);
+        }
     }
 }
 }
