@@ -17,6 +17,10 @@ pub enum Elements<'a> {
     F64(&'a [f64]),
     /// Double precision (re, im) pairs.
     Complex(&'a [[f64; 2]]),
+    /// A faer view of any strides; element `k` is `(k % rows, k / rows)`.
+    Faer(faer::MatRef<'a, f64>),
+    /// A nalgebra view; element `k` is `(k % rows, k / rows)`.
+    Nalgebra(na::DMatrixView<'a, f64>),
     /// Little-endian bytes of any [`ElementType`], at any alignment (a memory-mapped file).
     Bytes(ElementType, &'a [u8]),
 }
@@ -138,6 +142,8 @@ impl<'a> MatrixRef<'a> {
             Elements::F32(s) => s.len(),
             Elements::F64(s) => s.len(),
             Elements::Complex(s) => s.len(),
+            Elements::Faer(m) => m.nrows() * m.ncols(),
+            Elements::Nalgebra(m) => m.len(),
             Elements::Bytes(ty, b) => b.len() / ty.size(),
         };
         let needed = if rows == 0 || cols == 0 {
@@ -164,14 +170,25 @@ impl<'a> MatrixRef<'a> {
         })
     }
 
-    /// Borrows a nalgebra matrix of `f64` without copying.
-    pub fn from_nalgebra(m: &'a na::DMatrix<f64>) -> Self {
+    /// Borrows a nalgebra matrix or view without copying: pass `m.as_view()`, `m.view(..)`, ...
+    pub fn from_nalgebra(m: na::DMatrixView<'a, f64>) -> Self {
         MatrixRef {
             rows: m.nrows(),
             cols: m.ncols(),
             row_stride: 1,
             col_stride: m.nrows(),
-            elements: Elements::F64(m.as_slice()),
+            elements: Elements::Nalgebra(m),
+        }
+    }
+
+    /// Borrows a faer matrix or view of any strides without copying.
+    pub fn from_faer(m: faer::MatRef<'a, f64>) -> Self {
+        MatrixRef {
+            rows: m.nrows(),
+            cols: m.ncols(),
+            row_stride: 1,
+            col_stride: m.nrows(),
+            elements: Elements::Faer(m),
         }
     }
 
@@ -191,7 +208,7 @@ impl<'a> MatrixRef<'a> {
             Elements::F16(_) => ElementType::F16,
             Elements::BF16(_) => ElementType::BF16,
             Elements::F32(_) => ElementType::F32,
-            Elements::F64(_) => ElementType::F64,
+            Elements::F64(_) | Elements::Faer(_) | Elements::Nalgebra(_) => ElementType::F64,
             Elements::Complex(_) => ElementType::C128,
             Elements::Bytes(ty, _) => ty,
         }
@@ -229,6 +246,8 @@ impl<'a> MatrixRef<'a> {
             Elements::F32(s) => (f64::from(s[k]), 0.0),
             Elements::F64(s) => (s[k], 0.0),
             Elements::Complex(s) => (s[k][0], s[k][1]),
+            Elements::Faer(m) => (m[(k % m.nrows(), k / m.nrows())], 0.0),
+            Elements::Nalgebra(m) => (m[(k % m.nrows(), k / m.nrows())], 0.0),
             Elements::Bytes(ty, b) => decode(ty, &b[k * ty.size()..(k + 1) * ty.size()]),
         }
     }
@@ -354,7 +373,12 @@ impl<'a> MatrixRef<'a> {
                         _ => {}
                     }
                 }
-                Elements::Complex(_) => {}
+                Elements::Faer(m) if m.nrows() == len => {
+                    if let Some(c) = m.col(line).try_as_col_major() {
+                        return out.copy_from_slice(c.as_slice());
+                    }
+                }
+                Elements::Complex(_) | Elements::Faer(_) | Elements::Nalgebra(_) => {}
             }
         }
         if self.components() == 1 {
@@ -393,4 +417,97 @@ fn line_max(max: f64, line: &[f64]) -> f64 {
         m.max(x.abs())
     });
     if bad { f64::INFINITY } else { tail }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::linalg::widen::Widened;
+
+    /// Every borrowed form of one matrix widens to the same numbers.
+    #[test]
+    fn all_views_agree() {
+        let (m, n) = (3, 2);
+        let value = |i: usize, j: usize| (1 + 2 * i + 7 * j) as f64 - 4.5;
+        let rows: Vec<f64> = (0..m * n).map(|k| value(k / n, k % n)).collect();
+        let cols: Vec<f64> = (0..m * n).map(|k| value(k % m, k / m)).collect();
+        let halves: Vec<f16> = rows.iter().map(|&x| f16::from_f64(x)).collect();
+        let shorts: Vec<bf16> = rows.iter().map(|&x| bf16::from_f64(x)).collect();
+        let singles: Vec<f32> = rows.iter().map(|&x| x as f32).collect();
+        let pairs: Vec<[f64; 2]> = rows.iter().map(|&x| [x, 0.0]).collect();
+        // one byte too many in front, so that nothing is aligned
+        let bytes: Vec<u8> = std::iter::once(0)
+            .chain(singles.iter().flat_map(|x| x.to_le_bytes()))
+            .collect();
+        let nal = na::DMatrix::from_fn(m + 2, n + 1, |i, j| {
+            if i >= 2 && j >= 1 {
+                value(i - 2, j - 1)
+            } else {
+                f64::NAN
+            }
+        });
+        let fae = faer::Mat::from_fn(n, m, |j, i| value(i, j));
+        let backwards = faer::Mat::from_fn(m, n, |i, j| value(m - 1 - i, j));
+        let views = [
+            MatrixRef::row_major(&rows, m, n).unwrap(),
+            MatrixRef::col_major(&cols, m, n).unwrap(),
+            MatrixRef::row_major(&halves, m, n).unwrap(),
+            MatrixRef::row_major(&shorts, m, n).unwrap(),
+            MatrixRef::row_major(&singles, m, n).unwrap(),
+            MatrixRef::with_strides(Elements::Bytes(ElementType::F32, &bytes[1..]), m, n, n, 1)
+                .unwrap(),
+            MatrixRef::from_nalgebra(nal.view((2, 1), (m, n))),
+            MatrixRef::from_faer(fae.transpose()),
+            MatrixRef::from_faer(backwards.reverse_rows()),
+        ];
+        let expected = views[0].widen().unwrap();
+        for (k, v) in views.iter().enumerate() {
+            assert_eq!((v.rows(), v.cols()), (m, n));
+            let w: Widened = v.widen().unwrap();
+            assert_eq!(w.mat, expected.mat, "view {k}");
+            assert_eq!(
+                v.transposed().widen().unwrap().mat,
+                expected.mat,
+                "transposed view {k}"
+            );
+            for i in 0..m {
+                for j in 0..n {
+                    assert_eq!(v.get(i, j), (value(i, j), 0.0), "view {k}");
+                }
+            }
+        }
+        let complex = MatrixRef::row_major(&pairs, m, n).unwrap().widen().unwrap();
+        assert_eq!((complex.mat.nrows(), complex.mat.ncols()), (2 * m, 2 * n));
+        assert_eq!(complex.mat[(m, n)], expected.mat[(0, 0)]);
+    }
+
+    #[test]
+    fn the_first_bad_entry_in_row_order_is_named() {
+        for columns in [false, true] {
+            let mut data = vec![1.0f32; 20 * 9];
+            let at = |i: usize, j: usize| if columns { i + 20 * j } else { 9 * i + j };
+            data[at(17, 2)] = f32::NAN;
+            data[at(11, 8)] = f32::NEG_INFINITY;
+            let view = if columns {
+                MatrixRef::col_major(&data, 20, 9)
+            } else {
+                MatrixRef::row_major(&data, 20, 9)
+            };
+            let bad = view.unwrap().first_nonfinite().unwrap();
+            assert_eq!((bad.row, bad.col, bad.value), (11, 8, f64::NEG_INFINITY));
+        }
+    }
+
+    #[test]
+    fn a_short_slice_is_refused() {
+        let e = MatrixRef::row_major(&[1.0, 2.0, 3.0], 2, 2).unwrap_err();
+        assert!(matches!(
+            e,
+            ViewError::TooShort {
+                needed: 4,
+                available: 3,
+                ..
+            }
+        ));
+    }
 }
