@@ -465,9 +465,9 @@ impl Enclosure {
         let hi = if below.lo == 0.0 {
             f64::INFINITY
         } else {
+            let q = above.hi / below.lo;
             // NaN: infinity over infinity
-            let q = (above.hi / below.lo).next_up();
-            if q.is_nan() { f64::INFINITY } else { q }
+            if q.is_nan() { above.hi } else { q.next_up() }
         };
         let lo = (above.lo / below.hi).next_down().max(0.0);
         let value = above.value / below.value;
@@ -501,10 +501,9 @@ impl Enclosure {
         if self.hi == 0.0 {
             return Enclosure::ZERO;
         }
-        // Mantissas near 1 can be doubled without overflow.
-        let x = self.normalised();
+        let x = self.normalised(); // which can be doubled without overflow
         let odd = x.exponent.rem_euclid(2);
-        let up = if odd == 1 { 2.0 } else { 1.0 };
+        let up = (1 + odd) as f64;
         let lo = (x.lo * up).sqrt().next_down().max(0.0);
         let hi = (x.hi * up).sqrt().next_up();
         Enclosure {

@@ -179,6 +179,20 @@ fn entries_lost_in_scaling_are_charged() {
     }
 }
 
+/// Arithmetic on enclosures stays true where mantissas leave the range of `f64`.
+#[test]
+fn enclosures_compute_outward_at_the_ends_of_the_range() {
+    let root = Enclosure::point(f64::MAX, 1).unwrap().sqrt();
+    let (_, lo, hi) = root.to_linear().unwrap();
+    assert!(1.89615038162183e154 < lo && lo < hi && hi < 1.89615038162184e154);
+    assert!(Enclosure::ZERO.sqrt().is_zero());
+    let infinite = Enclosure::infinite();
+    let (_, lo, hi, _) = infinite.ratio(&infinite).scaled();
+    assert!(lo == 0.0 && hi == f64::INFINITY);
+    let (_, lo, hi, _) = Enclosure::UNKNOWN.ratio(&Enclosure::UNKNOWN).scaled();
+    assert!(lo == 0.0 && hi == f64::INFINITY);
+}
+
 /// The plain decomposition carries a predicted error that no drawn matrix exceeds.
 #[test]
 fn plain_singular_values_are_as_good_as_they_say() {

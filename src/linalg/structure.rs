@@ -358,8 +358,8 @@ fn length(a: &MatrixRef<'_>) -> Enclosure {
 
 #[cfg(test)]
 mod tests {
-    use super::super::exact::{DEFAULT_BUDGET, IntegerMatrix};
     use super::*;
+    use crate::linalg::exact::{DEFAULT_BUDGET, IntegerMatrix};
     use proptest::prelude::*;
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;

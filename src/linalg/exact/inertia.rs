@@ -194,8 +194,8 @@ fn diagonal_pivot(a: &mut [IBig], n: usize, k: usize) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::DEFAULT_BUDGET;
     use super::*;
+    use crate::linalg::exact::DEFAULT_BUDGET;
     use crate::linalg::view::MatrixRef;
 
     fn integers(data: &[f64], rows: usize, cols: usize) -> IntegerMatrix {

@@ -274,8 +274,8 @@ fn quotient(num: &IBig, den: &IBig) -> Option<(f64, i64)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::DEFAULT_BUDGET;
     use super::*;
+    use crate::linalg::exact::DEFAULT_BUDGET;
     use crate::linalg::view::MatrixRef;
     use proptest::prelude::*;
     use rand::{RngExt, SeedableRng};

@@ -60,8 +60,8 @@ impl IntegerMatrix {
 
 #[cfg(test)]
 mod tests {
-    use super::super::DEFAULT_BUDGET;
     use super::*;
+    use crate::linalg::exact::DEFAULT_BUDGET;
     use crate::linalg::view::MatrixRef;
     use proptest::prelude::*;
     use rand::{RngExt, SeedableRng};
