@@ -92,6 +92,10 @@ impl Subject {
         let (_, max_lo, max_hi, max_e) = c.sigma_max.enclosure.scaled();
         let (_, min_lo, min_hi, min_e) = c.sigma_min.enclosure.scaled();
         let (_, lo, hi, e) = c.cond.enclosure.scaled();
+        if self.full == 1 && (lo, hi, e) == (1.0, 1.0, 0) {
+            // one singular value, divided by itself
+            return Ok(());
+        }
         // The order of a b and c, for numbers times powers of two, in integers.
         let order = |a: (f64, i64), b: (f64, i64), c: (f64, i64)| {
             let [(an, ad), (bn, bd), (cn, cd)] = [a, b, c].map(|(x, e)| dyadic(x, e));

@@ -9,7 +9,8 @@ use super::element::ElementType;
 use super::estimate;
 use super::rounding::{down, up};
 use super::singular::{SingularError, singular_values};
-use super::view::{MatrixRef, NonFinite, Widened};
+use super::view::{MatrixRef, NonFinite};
+use super::widen::Widened;
 use crate::scale::{Certainty, Enclosure};
 use std::fmt;
 
@@ -315,12 +316,8 @@ fn finish(a: &MatrixRef<'_>, mut c: Conditioning) -> Conditioning {
             Some(0)
         } else if (bottom / top).ln() > threshold.ln() {
             Some(n)
-        } else if (a.rows() * a.cols()) as f64 * n as f64 <= FULL_SPECTRUM_WORK {
-            singular_values(a)
-                .ok()
-                .map(|s| s.numerical_rank(a.rows(), a.cols(), u))
         } else {
-            None
+            numerical_rank(a, threshold, c.sigma_max.certainty)
         };
     }
     if c.remark.is_none() && !c.resolvable {
@@ -334,7 +331,31 @@ fn finish(a: &MatrixRef<'_>, mut c: Conditioning) -> Conditioning {
 }
 
 /// Largest `m n^2` for which a near-singular matrix gets a full decomposition to count its rank.
-const FULL_SPECTRUM_WORK: f64 = 2e9;
+const FULL_SPECTRUM_WORK: f64 = 3e8;
+
+/// Singular values above `threshold * sigma_max`: by a full decomposition of a small matrix, by the
+/// inertia of the shifted Gram matrix of a large one where that resolves the threshold and the
+/// answer is more than an estimate.
+fn numerical_rank(a: &MatrixRef<'_>, threshold: f64, certainty: Certainty) -> Option<usize> {
+    let (rows, cols) = (a.rows(), a.cols());
+    let work = rows as f64 * cols as f64 * rows.min(cols) as f64;
+    if work <= FULL_SPECTRUM_WORK {
+        let u = a.element_type().unit_roundoff();
+        return singular_values(a)
+            .ok()
+            .map(|s| s.numerical_rank(rows, cols, u));
+    }
+    // counting would cost as much again as an estimate
+    if certainty == Certainty::Estimate {
+        return None;
+    }
+    // squared singular values are known to about (m + n) u of the largest
+    let resolved = threshold * threshold > 1e3 * (rows + cols) as f64 * f64::EPSILON;
+    let w = a.widen().ok().filter(|_| resolved)?;
+    let multiplicity = w.multiplicity;
+    let count = Problem::new(w.mat, multiplicity).count_above(threshold)?;
+    Some(count / multiplicity)
+}
 
 impl Conditioning {
     fn set_cond(&mut self, norm: Norm, cond: Measured, method: Method) {
@@ -350,7 +371,12 @@ fn is_resolvable(cond: &Enclosure, ty: ElementType) -> bool {
 }
 
 fn assemble(a: &MatrixRef<'_>, top: Measured, bottom: Measured, method: Method) -> Conditioning {
-    let enclosure = top.enclosure.ratio(&bottom.enclosure);
+    let single = a.rows().min(a.cols()) == 1 && !top.enclosure.is_zero();
+    let enclosure = match Enclosure::point(1.0, 0) {
+        // one singular value is both the largest and the smallest
+        Some(one) if single => one,
+        _ => top.enclosure.ratio(&bottom.enclosure),
+    };
     Conditioning {
         rows: a.rows(),
         cols: a.cols(),

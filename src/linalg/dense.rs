@@ -22,8 +22,16 @@ pub fn dot(x: &[f64], y: &[f64]) -> f64 {
 }
 }
 
+vectorised! {
+/// `y += alpha x`.
+pub fn axpy(alpha: f64, x: &[f64], y: &mut [f64]) -> () {
+    axpy_inline(alpha, x, y);
+}
+}
+
+/// [`dot`] for use inside a vectorised body.
 #[inline(always)]
-fn dot_inline(x: &[f64], y: &[f64]) -> f64 {
+pub fn dot_inline(x: &[f64], y: &[f64]) -> f64 {
     let mut acc = [0.0f64; 16];
     let (xc, xr) = x.as_chunks::<16>();
     let (yc, yr) = y.as_chunks::<16>();
@@ -39,8 +47,9 @@ fn dot_inline(x: &[f64], y: &[f64]) -> f64 {
     acc.iter().sum::<f64>() + s
 }
 
+/// `y += alpha x` for use inside a vectorised body.
 #[inline(always)]
-fn axpy_inline(alpha: f64, x: &[f64], y: &mut [f64]) {
+pub fn axpy_inline(alpha: f64, x: &[f64], y: &mut [f64]) {
     for (a, b) in x.iter().zip(y) {
         *b = alpha.mul_add(*a, *b);
     }

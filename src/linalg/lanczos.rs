@@ -4,7 +4,7 @@
 //! Golub and Van Loan, Matrix Computations, 4th ed., section 10.3; residual bounds from Parlett,
 //! The Symmetric Eigenvalue Problem, section 13.2.
 
-use super::dense::{dot, norm2};
+use super::dense::{axpy, dot, norm2};
 use faer::{Mat, Side};
 use rand::{RngExt, SeedableRng};
 
@@ -64,9 +64,7 @@ pub fn largest(n: usize, stop: &Stop, mut op: impl FnMut(&[f64], &mut [f64])) ->
         for _ in 0..2 {
             for b in &basis {
                 let c = dot(b, &w);
-                for (x, y) in w.iter_mut().zip(b) {
-                    *x -= c * y;
-                }
+                axpy(-c, b, &mut w);
             }
         }
         let b = norm2(&w);
@@ -90,9 +88,7 @@ pub fn largest(n: usize, stop: &Stop, mut op: impl FnMut(&[f64], &mut [f64])) ->
                 let mut vector = vec![0.0; n];
                 for (j, b) in basis.iter().enumerate() {
                     let c = ritz.vectors[(j, k - 1)];
-                    for (x, y) in vector.iter_mut().zip(b) {
-                        *x += c * y;
-                    }
+                    axpy(c, b, &mut vector);
                 }
                 normalise(&mut vector);
                 return Some(Extreme {

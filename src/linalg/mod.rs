@@ -24,3 +24,4 @@ pub mod singular;
 pub mod structure;
 mod vectorised;
 pub mod view;
+pub mod widen;

@@ -254,24 +254,12 @@ fn decode(ty: ElementType, b: &[u8]) -> (f64, f64) {
     }
 }
 
-/// A matrix widened to `f64` for computation: tall (`rows >= cols`), scaled by a power of two to
-/// entries of magnitude at most 1, complex entries `B + iC` embedded as `[[B, -C], [C, B]]`, whose
-/// singular values are those of the complex matrix, each twice. Theorem: complex-embedding.
-#[derive(Clone, Debug)]
-pub struct Widened {
-    /// The scaled entries, column-major.
-    pub mat: faer::Mat<f64>,
-    /// The stored matrix is `mat * 2^exponent` (up to [`Widened::rounded`] entries).
-    pub exponent: i64,
-    /// Each singular value of `mat` stands for one of the stored matrix when 1, twice when 2.
-    pub multiplicity: usize,
-    /// How many entries underflowed in scaling; each moved by at most 2^-1075.
-    pub rounded: usize,
-}
-
 impl<'a> MatrixRef<'a> {
     /// The first entry, in row order, that is NaN or infinite.
     pub fn first_nonfinite(&self) -> Option<NonFinite> {
+        if self.scan().is_some() {
+            return None;
+        }
         for row in 0..self.rows {
             for col in 0..self.cols {
                 let (re, im) = self.at(row * self.row_stride + col * self.col_stride);
@@ -284,71 +272,125 @@ impl<'a> MatrixRef<'a> {
         None
     }
 
-    /// Largest magnitude of a real or imaginary part; 0 for an empty matrix.
+    /// Largest magnitude of a real or imaginary part of a matrix without NaN (0 when empty).
     pub fn max_component(&self) -> f64 {
-        let mut max = 0.0f64;
-        for i in 0..self.rows {
-            for j in 0..self.cols {
-                let (re, im) = self.at(i * self.row_stride + j * self.col_stride);
-                max = max.max(re.abs()).max(im.abs());
-            }
-        }
-        max
+        self.scan().unwrap_or(f64::INFINITY)
     }
 
-    /// Widens exactly to scaled `f64`; see [`Widened`].
-    ///
-    /// # Errors
-    /// The first entry that is NaN or infinite.
-    pub fn widen(&self) -> Result<Widened, NonFinite> {
-        if let Some(bad) = self.first_nonfinite() {
-            return Err(bad);
-        }
-        let tall = if self.rows >= self.cols {
-            *self
+    /// Largest component magnitude, or `None` if any entry is not finite.
+    pub(super) fn scan(&self) -> Option<f64> {
+        let by_rows = self.col_stride <= self.row_stride;
+        let (lines, len) = if by_rows {
+            (self.rows, self.cols)
         } else {
-            self.transposed()
+            (self.cols, self.rows)
         };
-        let max = tall.max_component();
-        let exponent = if max == 0.0 {
-            0
-        } else {
-            i64::from(crate::scale::exponent_of(max)) + 1
-        };
-        let (m, n) = (tall.rows, tall.cols);
-        let mut rounded = 0usize;
-        let mut shrink = |x: f64| {
-            let y = crate::scale::ldexp(x, -exponent);
-            if exponent > 0 && y.abs() < f64::MIN_POSITIVE && crate::scale::ldexp(y, exponent) != x
-            {
-                rounded += 1;
-            }
-            y
-        };
-        let complex = tall.element_type().is_complex();
-        let mut mat = if complex {
-            faer::Mat::zeros(2 * m, 2 * n)
-        } else {
-            faer::Mat::zeros(m, n)
-        };
-        for j in 0..n {
-            for i in 0..m {
-                let (re, im) = tall.at(i * tall.row_stride + j * tall.col_stride);
-                let re = shrink(re);
-                mat[(i, j)] = re;
-                if complex {
-                    let im = shrink(im);
-                    mat[(m + i, n + j)] = re;
-                    mat[(m + i, j)] = im;
-                    mat[(i, n + j)] = -im;
-                }
+        let mut buffer = vec![0.0; len * self.components()];
+        let mut max = 0.0f64;
+        for line in 0..lines {
+            self.decode_line(by_rows, line, &mut buffer);
+            max = line_max(max, &buffer);
+            if !max.is_finite() {
+                return None;
             }
         }
-        Ok(Widened {
-            mat,
-            exponent,
-            multiplicity: if complex { 2 } else { 1 },
-            rounded,
-        })
+        Some(max)
     }
+
+    /// Real numbers per entry.
+    pub(super) fn components(&self) -> usize {
+        if self.element_type().is_complex() {
+            2
+        } else {
+            1
+        }
+    }
+
+    /// Whether walking along a row touches neighbouring memory.
+    pub(super) fn rows_are_contiguous(&self) -> bool {
+        self.col_stride <= self.row_stride
+    }
+
+    /// Widens one row (`by_rows`) or column exactly into `out`, complex entries as (re, im) pairs.
+    pub(super) fn decode_line(&self, by_rows: bool, line: usize, out: &mut [f64]) {
+        let (start, step) = if by_rows {
+            (line * self.row_stride, self.col_stride)
+        } else {
+            (line * self.col_stride, self.row_stride)
+        };
+        let len = out.len() / self.components();
+        if step == 1 {
+            let end = start + len;
+            match self.elements {
+                Elements::F64(s) => return out.copy_from_slice(&s[start..end]),
+                Elements::F32(s) => {
+                    return widen_all(out, s[start..end].iter().map(|&x| f64::from(x)));
+                }
+                Elements::F16(s) => {
+                    return widen_all(out, s[start..end].iter().map(|x| x.to_f64()));
+                }
+                Elements::BF16(s) => {
+                    return widen_all(out, s[start..end].iter().map(|x| x.to_f64()));
+                }
+                Elements::Bytes(ty, b) => {
+                    let b = &b[start * ty.size()..end * ty.size()];
+                    match ty {
+                        ElementType::F64 => {
+                            let (words, _) = b.as_chunks::<8>();
+                            return widen_all(out, words.iter().map(|&w| f64::from_le_bytes(w)));
+                        }
+                        ElementType::F32 => {
+                            let (words, _) = b.as_chunks::<4>();
+                            let wide = |&w: &[u8; 4]| f64::from(f32::from_le_bytes(w));
+                            return widen_all(out, words.iter().map(wide));
+                        }
+                        ElementType::BF16 => {
+                            let (words, _) = b.as_chunks::<2>();
+                            // bfloat16 is the upper half of a binary32
+                            let wide =
+                                |w: &[u8; 2]| f64::from(f32::from_le_bytes([0, 0, w[0], w[1]]));
+                            return widen_all(out, words.iter().map(wide));
+                        }
+                        _ => {}
+                    }
+                }
+                Elements::Complex(_) => {}
+            }
+        }
+        if self.components() == 1 {
+            for (k, x) in out.iter_mut().enumerate() {
+                *x = self.at(start + k * step).0;
+            }
+        } else {
+            for (k, pair) in out.chunks_exact_mut(2).enumerate() {
+                (pair[0], pair[1]) = self.at(start + k * step);
+            }
+        }
+    }
+}
+
+fn widen_all(out: &mut [f64], from: impl Iterator<Item = f64>) {
+    for (o, x) in out.iter_mut().zip(from) {
+        *o = x;
+    }
+}
+
+/// Largest magnitude so far and in `line`; infinite if the line holds NaN or an infinity.
+fn line_max(max: f64, line: &[f64]) -> f64 {
+    let mut lanes = [max; 8];
+    let mut bad = false;
+    let (chunks, rest) = line.as_chunks::<8>();
+    for c in chunks {
+        for k in 0..8 {
+            let x = c[k].abs();
+            // a comparison with NaN is false, so NaN is counted on its own
+            bad |= x.is_nan();
+            lanes[k] = if x > lanes[k] { x } else { lanes[k] };
+        }
+    }
+    let tail = rest.iter().chain(&lanes).fold(max, |m, x| {
+        bad |= x.is_nan();
+        m.max(x.abs())
+    });
+    if bad { f64::INFINITY } else { tail }
 }

@@ -1,0 +1,35 @@
+//! Every example runs to its end; their assertions are part of the suite.
+
+#[path = "../examples/checkpoint.rs"]
+mod checkpoint;
+#[path = "../examples/condition_check.rs"]
+mod condition_check;
+#[path = "../examples/long_product.rs"]
+mod long_product;
+
+#[test]
+fn checkpoint_finds_the_singular_matrix() {
+    checkpoint::main().unwrap();
+}
+
+#[test]
+fn condition_check_proves_and_refuses() {
+    condition_check::main().unwrap();
+}
+
+#[test]
+fn long_product_is_reliable() {
+    long_product::main().unwrap();
+}
+
+#[test]
+fn every_example_is_run() {
+    let listed = ["checkpoint.rs", "condition_check.rs", "long_product.rs"];
+    let mut found: Vec<String> =
+        std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/examples"))
+            .unwrap()
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .collect();
+    found.sort();
+    assert_eq!(found, listed);
+}
