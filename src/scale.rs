@@ -336,6 +336,14 @@ impl Enclosure {
         exponent: 0,
     };
 
+    /// The enclosure that always holds, `[0, inf]`.
+    pub const UNKNOWN: Enclosure = Enclosure {
+        value: f64::INFINITY,
+        lo: 0.0,
+        hi: f64::INFINITY,
+        exponent: 0,
+    };
+
     /// `[lo, hi] * 2^exponent` around `value * 2^exponent`; the value is clamped into the limits.
     /// `None` when the limits are not ordered, negative, or NaN.
     pub fn new(value: f64, lo: f64, hi: f64, exponent: i64) -> Option<Enclosure> {
@@ -457,7 +465,9 @@ impl Enclosure {
         let hi = if below.lo == 0.0 {
             f64::INFINITY
         } else {
-            (above.hi / below.lo).next_up()
+            let q = above.hi / below.lo;
+            // NaN: infinity over infinity
+            if q.is_nan() { above.hi } else { q.next_up() }
         };
         let lo = (above.lo / below.hi).next_down().max(0.0);
         let value = above.value / below.value;
@@ -488,17 +498,19 @@ impl Enclosure {
 
     /// Square root, limits rounded outward.
     pub fn sqrt(&self) -> Enclosure {
-        let odd = self.exponent.rem_euclid(2);
-        let up = if odd == 1 { 2.0 } else { 1.0 };
+        if self.hi == 0.0 {
+            return Enclosure::ZERO;
+        }
+        let x = self.normalised(); // which can be doubled without overflow
+        let odd = x.exponent.rem_euclid(2);
+        let up = (1 + odd) as f64;
+        let lo = (x.lo * up).sqrt().next_down().max(0.0);
+        let hi = (x.hi * up).sqrt().next_up();
         Enclosure {
-            value: (self.value * up).sqrt(),
-            lo: if self.lo == 0.0 {
-                0.0
-            } else {
-                (self.lo * up).sqrt().next_down()
-            },
-            hi: (self.hi * up).sqrt().next_up(),
-            exponent: (self.exponent - odd) / 2,
+            value: (x.value * up).sqrt().clamp(lo, hi),
+            lo,
+            hi,
+            exponent: (x.exponent - odd) / 2,
         }
     }
 

@@ -7,6 +7,7 @@ use super::certify::{
 };
 use super::element::ElementType;
 use super::estimate;
+use super::rounding::{down, up};
 use super::singular::{SingularError, singular_values};
 use super::view::{MatrixRef, NonFinite};
 use super::widen::Widened;
@@ -237,7 +238,7 @@ fn certified(a: &MatrixRef<'_>, w: Widened, norm: Norm) -> Conditioning {
     c.rank.exact = x.rank;
     c.remark = x.remark;
     if norm != Norm::Two {
-        let (cond, method) = other_norm(&p, &c, norm, Certainty::Certified);
+        let (cond, method) = other_norm(&p, &c, norm, Certainty::Certified, w.rounded);
         c.set_cond(norm, cond, method);
     }
     finish(a, c)
@@ -250,7 +251,7 @@ fn estimated(a: &MatrixRef<'_>, w: Widened, norm: Norm) -> Result<Conditioning, 
     })?;
     let make = |x: f64, err: f64| Measured {
         enclosure: Enclosure::new(x, (x - err).max(0.0), x + err, w.exponent)
-            .unwrap_or(Enclosure::ZERO),
+            .unwrap_or(Enclosure::UNKNOWN),
         certainty: Certainty::Estimate,
     };
     let top = make(e.largest, e.largest_error);
@@ -258,7 +259,7 @@ fn estimated(a: &MatrixRef<'_>, w: Widened, norm: Norm) -> Result<Conditioning, 
     let mut c = assemble(a, top, bottom, Method::Lanczos);
     if norm != Norm::Two {
         let p = Problem::new(w.mat, w.multiplicity);
-        let (cond, method) = other_norm(&p, &c, norm, Certainty::Estimate);
+        let (cond, method) = other_norm(&p, &c, norm, Certainty::Estimate, w.rounded);
         c.set_cond(norm, cond, method);
     }
     Ok(finish(a, c))
@@ -270,6 +271,7 @@ fn other_norm(
     two: &Conditioning,
     norm: Norm,
     certainty: Certainty,
+    rounded: usize,
 ) -> (Measured, Method) {
     let measured = |enclosure| Measured {
         enclosure,
@@ -278,19 +280,26 @@ fn other_norm(
     if two.sigma_min.enclosure.is_zero() {
         return (measured(Enclosure::infinite()), two.method);
     }
+    let moved = certify::moved(rounded);
     let (lo, hi) = stored_norm(&p.a, norm, p.multiplicity);
-    let size = Enclosure::new(0.5 * (lo + hi), lo, hi, 0).unwrap_or(Enclosure::ZERO);
-    match certify_inverse_norm(p, norm) {
+    let (lo, hi) = if moved == 0.0 {
+        (lo, hi)
+    } else {
+        (down(lo - moved), up(hi + moved))
+    };
+    let size = Enclosure::new(0.5 * (lo + hi), lo, hi, 0).unwrap_or(Enclosure::UNKNOWN);
+    match certify_inverse_norm(p, norm, moved) {
         Some((l, method)) => {
             let inverse =
-                Enclosure::new(0.5 * (l.lo + l.hi), l.lo, l.hi, 0).unwrap_or(Enclosure::ZERO);
+                Enclosure::new(0.5 * (l.lo + l.hi), l.lo, l.hi, 0).unwrap_or(Enclosure::UNKNOWN);
             (measured(size.times(&inverse)), method)
         }
         None => {
             // equivalence of norms: kappa_2 / n <= kappa <= n kappa_2
             let n = (p.order() / p.multiplicity) as f64;
             let k = &two.cond.enclosure;
-            let range = Enclosure::new(1.0, 1.0 / n, n, 0).unwrap_or(Enclosure::ZERO);
+            let range =
+                Enclosure::new(1.0, (1.0 / n).next_down(), n, 0).unwrap_or(Enclosure::UNKNOWN);
             (measured(k.times(&range)), two.method)
         }
     }
@@ -394,7 +403,7 @@ fn spectrum(a: &MatrixRef<'_>, w: Widened, norm: Norm) -> Result<Conditioning, C
     let s = singular_values(a)?;
     let make = |x: f64| Measured {
         enclosure: Enclosure::new(x, (x - s.error).max(0.0), x + s.error, s.exponent)
-            .unwrap_or(Enclosure::ZERO),
+            .unwrap_or(Enclosure::UNKNOWN),
         certainty: Certainty::Estimate,
     };
     let (top, bottom) = (make(s.values[0]), make(s.values[s.values.len() - 1]));
@@ -404,7 +413,7 @@ fn spectrum(a: &MatrixRef<'_>, w: Widened, norm: Norm) -> Result<Conditioning, C
     c.singular_values = Some(s);
     if norm != Norm::Two {
         let p = Problem::new(w.mat, w.multiplicity);
-        let (cond, method) = other_norm(&p, &c, norm, Certainty::Estimate);
+        let (cond, method) = other_norm(&p, &c, norm, Certainty::Estimate, w.rounded);
         c.set_cond(norm, cond, method);
     }
     Ok(finish(a, c))

@@ -3,7 +3,8 @@
 //! Error bounds (Joldes, Muller, Popescu, "Tight and rigorous error bounds for basic building
 //! blocks of double-word arithmetic", ACM TOMS 44, 2017), relative, with `u = 2^-53`, barring
 //! underflow and overflow: [`Dd::add`] 3u^2 + 13u^3 (their algorithm 6), [`Dd::mul`] 5u^2
-//! (algorithm 12), [`Dd::div`] 9.8u^2 (algorithm 18), [`Dd::sqrt`] 25/8 u^2 (Lefevre et al. 2023).
+//! (algorithm 12), [`Dd::scale`] 2u^2 (algorithm 9), [`Dd::div`], which corrects twice, 8u^2.
+//! Theorem: double-double-error.
 //! The kernel only ever quotes [`DD_EPS`], which covers all of them with room to spare.
 
 use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
@@ -260,6 +261,32 @@ mod tests {
             prop_assert_eq!(p as i128 + e as i128, (a as i128) * (b as i128));
             let (s, t) = two_sum(a, b * 1048576.0);
             prop_assert_eq!(s as i128 + t as i128, a as i128 + (b * 1048576.0) as i128);
+        }
+
+        /// Theorem: double-double-error. Addition, also under cancellation, and multiplication,
+        /// against integers.
+        #[test]
+        fn operations_obey_their_bounds(a in 0.5f64..1.0, b in -1.0f64..-0.5, k in -999i64..999, l in -999i64..999, near in 0u8..3) {
+            use crate::linalg::dense::tests::int;
+            use dashu_int::ops::Abs;
+            let tail = |k: i64| k as f64 * 2f64.powi(-64);
+            let x = Dd { hi: a, lo: tail(k) };
+            let y = match near {
+                0 => Dd { hi: b, lo: tail(l) },
+                // all but the last bits cancel
+                1 => Dd { hi: -a, lo: tail(l) },
+                _ => Dd { hi: -a.next_up(), lo: tail(l) },
+            };
+            let exact = |d: Dd, e| int(d.hi, e) + int(d.lo, e);
+            let (sum, product) = (x + y, x * y);
+            let truth = exact(x, 400) + exact(y, 400);
+            prop_assert!(((exact(sum, 400) - &truth).abs() << 106usize) <= truth.abs() * 4);
+            let truth = exact(x, 400) * exact(y, 400);
+            let off = (exact(product, 800) - &truth).abs() << 106usize;
+            prop_assert!(off <= truth.clone().abs() * 5);
+            // Notices: a double product is outside.
+            let off = (int(x.hi * y.hi, 800) - &truth).abs() << 106usize;
+            prop_assert!(off > truth.abs() * 16 || (k == 0 && l == 0));
         }
 
         #[test]

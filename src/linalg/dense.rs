@@ -3,7 +3,7 @@
 //! Heavy products go through faer, whose kernels are conventional: every entry is a sum of
 //! `k` products accumulated in some order, with or without fused multiply-add, so the computed
 //! product satisfies `|fl(XY) - XY| <= gamma_k |X||Y|` (Higham, Accuracy and Stability of Numerical
-//! Algorithms, 2nd ed., section 3.5). The test `products_obey_their_bound` guards that assumption.
+//! Algorithms, 2nd ed., section 3.5). Theorem: dot-product-error. The test `products_obey_their_bound` guards that assumption.
 //! The Cholesky factorisation is our own, because its error bound is part of every proof.
 
 use super::parallel;
@@ -291,12 +291,14 @@ pub fn invert_lower(l: &Mat<f64>) -> Option<Mat<f64>> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+    use dashu_int::IBig;
+    use dashu_int::ops::{BitTest, UnsignedAbs};
     use proptest::prelude::*;
     use rand::{RngExt, SeedableRng};
 
-    fn random(m: usize, n: usize, seed: u64) -> Mat<f64> {
+    pub(crate) fn random(m: usize, n: usize, seed: u64) -> Mat<f64> {
         let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
         Mat::from_fn(m, n, |_, _| {
             let e: i32 = rng.random_range(-20..20);
@@ -304,27 +306,27 @@ mod tests {
         })
     }
 
-    /// Exact `x^T y` minus `s`, through integers: entries are multiples of 2^-80 below 2^21.
-    fn defect(x: &[f64], y: &[f64], s: f64) -> f64 {
-        use dashu_int::IBig;
-        use dashu_int::ops::{BitTest, UnsignedAbs};
-        let int = |v: f64, e: i32| -> IBig {
-            let exp = crate::scale::exponent_of(if v == 0.0 { 1.0 } else { v });
-            let m = crate::scale::ldexp(v, i64::from(52 - exp)) as i64;
-            let shift = (exp - 52) + e;
-            assert!(shift >= 0);
-            IBig::from(m) << shift as usize
-        };
+    /// `v 2^e`, which must be an integer.
+    pub(crate) fn int(v: f64, e: i32) -> IBig {
+        let exp = crate::scale::exponent_of(if v == 0.0 { 1.0 } else { v });
+        let m = crate::scale::ldexp(v, i64::from(52 - exp)) as i64;
+        let shift = (exp - 52) + e;
+        assert!(shift >= 0);
+        IBig::from(m) << shift as usize
+    }
+
+    /// Exact `x^T y` minus `s`, through integers: entries are above 2^-300 or zero.
+    pub(crate) fn defect(x: &[f64], y: &[f64], s: f64) -> f64 {
         let mut sum = IBig::ZERO;
         for (a, b) in x.iter().zip(y) {
-            sum += int(*a, 140) * int(*b, 140);
+            sum += int(*a, 400) * int(*b, 400);
         }
-        sum -= int(s, 280);
+        sum -= int(s, 800);
         // to double, with relative error 2^-52 at most
         let bits = sum.clone().unsigned_abs().bit_len();
         let shift = bits.saturating_sub(62);
         let top = i64::try_from(sum >> shift).unwrap_or(0);
-        crate::scale::ldexp(top as f64, shift as i64 - 280)
+        crate::scale::ldexp(top as f64, shift as i64 - 800)
     }
 
     proptest! {
@@ -383,6 +385,19 @@ mod tests {
             for (a, b) in x.iter().zip(&z) {
                 prop_assert!((a - b).abs() <= 1e-8 * n as f64, "{a} {b}");
             }
+        }
+    }
+
+    /// The inverse that certificates build on is triangular: nothing is written above the diagonal.
+    #[test]
+    fn triangular_inverses_are_triangular() {
+        for n in [1, 7, 40, 130] {
+            let mut l = random(n, n, n as u64);
+            for i in 0..n {
+                l[(i, i)] = 1.0 + l[(i, i)].abs();
+            }
+            let x = invert_lower(&l).unwrap();
+            assert!((0..n).all(|j| (0..j).all(|i| x[(i, j)] == 0.0)), "n = {n}");
         }
     }
 

@@ -195,3 +195,51 @@ pub fn frobenius_up(a: &Mat<f64>) -> f64 {
         s * (1.0 + super::rounding::gamma(k)) + a.nrows() as f64 * a.ncols() as f64 * TINY
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::linalg::dense::tests::{defect, random};
+    use proptest::prelude::*;
+    use rand::{RngExt, SeedableRng};
+
+    fn vector(n: usize, seed: u64) -> DdVec {
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
+        DdVec {
+            hi: (0..n).map(|_| rng.random_range(0.5..1.0)).collect(),
+            lo: (0..n)
+                .map(|_| f64::from(rng.random_range(-512..=512i32)) * 2f64.powi(-64))
+                .collect(),
+        }
+    }
+
+    /// Norm of the exact error of `y` as the product of the rows and `v`.
+    fn error(rows: &[Vec<f64>], v: &DdVec, y: &DdVec) -> f64 {
+        let square = |(i, row): (usize, &Vec<f64>)| {
+            let x = [row, row, &vec![-1.0][..]].concat();
+            let z = [&v.hi[..], &v.lo, &[y.lo[i]]].concat();
+            defect(&x, &z, y.hi[i]).powi(2)
+        };
+        rows.iter().enumerate().map(square).sum::<f64>().sqrt()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        /// Theorem: compensated-product-error. Holds in both directions; notices when the
+        /// compensation is left out.
+        #[test]
+        fn products_obey_their_bound(m in 1usize..40, n in 1usize..40, seed: u64) {
+            let a = random(m, n, seed);
+            let size = frobenius_up(&a);
+            let rows: Vec<Vec<f64>> = (0..m).map(|i| (0..n).map(|j| a[(i, j)]).collect()).collect();
+            let cols: Vec<Vec<f64>> = (0..n).map(|j| a.col_as_slice(j).to_vec()).collect();
+            let (x, w) = (vector(n, seed ^ 1), vector(m, seed ^ 2));
+            let y = apply(&a, &x, size);
+            prop_assert!(error(&rows, &x, &y.vector) <= y.error);
+            let z = apply_transposed(&a, &w, size);
+            prop_assert!(error(&cols, &w, &z.vector) <= z.error);
+            let plain = DdVec::from_f64(y.vector.hi.clone());
+            prop_assert!(m * n < 4 || error(&rows, &x, &plain) > y.error);
+        }
+    }
+}

@@ -1,6 +1,11 @@
 //! The numerical kernel: stored matrices, norms, singular values, conditioning, certificates and
 //! long products.
 
+#![allow(
+    clippy::neg_cmp_op_on_partial_ord,
+    reason = "`!(x < limit)` also refuses NaN, which is what a proof must do"
+)]
+
 mod certify;
 pub mod condition;
 pub mod dd;

@@ -11,12 +11,13 @@ pub const U: f64 = f64::EPSILON / 2.0;
 const SLACK: f64 = 1.0 / (1u64 << 45) as f64;
 
 /// An upper bound of a non-negative expression whose double evaluation took at most 128 roundings
-/// of non-negative terms (no cancellation). NaN becomes infinity.
+/// of non-negative terms (no cancellation), or of a number of either sign known to `2^-45` of itself.
+/// NaN becomes infinity.
 pub fn up(x: f64) -> f64 {
     if x.is_nan() {
         return f64::INFINITY;
     }
-    (x * (1.0 + SLACK)).next_up()
+    (x + x.abs() * SLACK).next_up()
 }
 
 /// A lower bound in the same sense; NaN and negative numbers become 0.
@@ -26,7 +27,7 @@ pub fn down(x: f64) -> f64 {
 }
 
 /// Upper bound of `gamma_k = k u / (1 - k u)`, the relative error of a `k`-term inner product
-/// (Higham, lemma 3.1); infinite when `k u >= 1/2`.
+/// (Higham, lemma 3.1; theorem: dot-product-error); infinite when `k u >= 1/2`.
 pub fn gamma(k: usize) -> f64 {
     let ku = k as f64 * U;
     if ku >= 0.5 {
@@ -35,9 +36,22 @@ pub fn gamma(k: usize) -> f64 {
     up(ku / (1.0 - ku))
 }
 
-/// `sqrt` rounded up.
+/// `sqrt` rounded up; infinite for NaN.
 pub fn sqrt_up(x: f64) -> f64 {
+    if x.is_nan() {
+        return f64::INFINITY;
+    }
     x.max(0.0).sqrt().next_up()
+}
+
+/// The largest of non-negative terms; infinite if any is NaN, which `f64::max` would drop.
+pub fn max_up(terms: impl IntoIterator<Item = f64>) -> f64 {
+    terms.into_iter().fold(
+        0.0,
+        |m, t| {
+            if t.is_nan() { f64::INFINITY } else { m.max(t) }
+        },
+    )
 }
 
 /// `sqrt` rounded down; 0 for negative input.
@@ -70,6 +84,10 @@ mod tests {
         assert!(129.0 * U < SLACK);
         assert!(up(1.0) > 1.0 && down(1.0) < 1.0);
         assert_eq!(up(f64::NAN), f64::INFINITY);
+        assert_eq!(sqrt_up(f64::NAN), f64::INFINITY);
+        assert_eq!(max_up([1.0, f64::NAN, 2.0]), f64::INFINITY);
+        assert!(up(-1.0) > -1.0 && up(-f64::MIN_POSITIVE) > -f64::MIN_POSITIVE);
+        assert!(up(5e-324) > 5e-324 && down(5e-324) == 0.0);
         assert_eq!(down(f64::NAN), 0.0);
         assert_eq!(down(-1.0), 0.0);
         assert!(gamma(1usize << 53).is_infinite());

@@ -5,7 +5,7 @@ use crate::scale::{exponent_of, ldexp};
 
 /// A matrix widened to `f64` for computation: tall (`rows >= cols`), scaled by a power of two to
 /// entries of magnitude at most 1, complex entries `B + iC` embedded as `[[B, -C], [C, B]]`, whose
-/// singular values are those of the complex matrix, each twice.
+/// singular values are those of the complex matrix, each twice. Theorem: complex-embedding.
 #[derive(Clone, Debug)]
 pub struct Widened {
     /// The scaled entries, column-major.

@@ -42,7 +42,7 @@ impl DdMat {
     }
 }
 
-/// `x^T y` of double-double slices with four running sums.
+/// `x^T y` of double-double slices with eight running sums. Theorem: double-double-error.
 #[inline(always)]
 fn dot((xh, xl): (&[f64], &[f64]), (yh, yl): (&[f64], &[f64])) -> Dd {
     const LANES: usize = 8;

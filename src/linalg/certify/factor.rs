@@ -11,7 +11,7 @@
 use super::gram::{self, Limits, Problem};
 use super::temple;
 use crate::linalg::dense;
-use crate::linalg::rounding::{down, gamma, sqrt_down, sqrt_up, sum_up, up};
+use crate::linalg::rounding::{down, gamma, max_up, sqrt_down, sqrt_up, sum_up, up};
 use faer::Mat;
 
 /// Proved bounds on the two smallest singular values of `A`.
@@ -101,7 +101,8 @@ pub fn product_size(a: &Mat<f64>, x: &Mat<f64>) -> f64 {
     let rows = gram::abs_apply(a, &gram::abs_apply(x, &ones));
     let ones = vec![1.0; a.nrows()];
     let cols = gram::abs_apply_transposed(x, &gram::abs_apply_transposed(a, &ones));
-    let max = |v: &[f64]| v.iter().copied().fold(0.0, f64::max);
+    // an infinite sum times a zero entry is NaN, which must not be dropped
+    let max = |v: &[f64]| max_up(v.iter().copied());
     // |M|_2 <= sqrt(|M|_1 |M|_inf)
     sqrt_up(up(max(&rows) * max(&cols) * (1.0 + gamma(2 * k))))
 }
@@ -128,12 +129,12 @@ pub fn certify_smallest(p: &Problem, l: &Mat<f64>) -> Option<Smallest> {
             }
         }
     }
-    let measured = up(rows.iter().copied().fold(0.0, f64::max) * (1.0 + gamma(n + 2)));
+    let measured = up(max_up(rows) * (1.0 + gamma(n + 2)));
     // rounding of the Gram product: gamma_m | |Y|^T|Y| |
     let ones = vec![1.0; n];
     let size = gram::abs_apply_transposed(&y, &gram::abs_apply(&y, &ones));
     let m = p.a.nrows();
-    let size = up(size.iter().copied().fold(0.0, f64::max) * (1.0 + gamma(m + n + 8)));
+    let size = up(max_up(size) * (1.0 + gamma(m + n + 8)));
     let beta = up(measured + gamma(m + 2) * size + 1e-300);
     if !(beta < 0.9) {
         return None;
@@ -180,7 +181,55 @@ pub fn sharpen(p: &Problem, l: &Mat<f64>, crude: Smallest) -> Smallest {
 
 /// Largest absolute column sum of a matrix, rounded up: an upper bound of `|M|_1`.
 pub fn norm1_up(m: &Mat<f64>) -> f64 {
-    (0..m.ncols())
-        .map(|j| sum_up(m.col_as_slice(j).iter().map(|v| v.abs())))
-        .fold(0.0, f64::max)
+    max_up((0..m.ncols()).map(|j| sum_up(m.col_as_slice(j).iter().map(|v| v.abs()))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::linalg::certify::doubledouble;
+    use crate::linalg::certify::gram::tests::{BUDGET, exactly, graded};
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        /// Theorem: inverse-factor-enclosure, in double and in double-double.
+        #[test]
+        fn limits_hold_by_exact_inertia(m in 1usize..8, n in 1usize..6, grade in 0i32..16, seed: u64) {
+            let p = graded(m, n, grade, seed);
+            let exact = exactly(&p.a);
+            let l = dense::qr_factor_lower(p.a.as_ref());
+            for s in [certify_smallest(&p, &l), doubledouble::certify_smallest(&p)].into_iter().flatten() {
+                let Limits { lo, hi } = s.sigma;
+                prop_assert!(exact.proves_sigma_min_in(lo, hi, 0, BUDGET).unwrap(), "{s:?}");
+                let below = exact.count_below(s.second, 0, BUDGET).unwrap().below;
+                prop_assert!(below <= 1, "{below} below {}", s.second);
+            }
+        }
+    }
+
+    /// Notices: limits drawn from a factor twice too large are refuted, so the oracle can tell.
+    #[test]
+    fn a_wrong_isometry_is_refuted() {
+        let p = graded(5, 4, 3, 7);
+        let exact = exactly(&p.a);
+        let l = dense::qr_factor_lower(p.a.as_ref());
+        let mut x = dense::invert_lower(&l).unwrap();
+        let e = scale_to_unit(&mut x).unwrap();
+        let slack = 1e-12;
+        let y = Isometry {
+            lo: 1.0 - slack,
+            hi: 1.0 + slack,
+        };
+        for (shift, truth) in [(0, true), (1, false), (-1, false)] {
+            let Limits { lo, hi } = invert_top(x.clone(), e + shift, 1e-300, &y, 1)
+                .unwrap()
+                .sigma;
+            assert_eq!(
+                exact.proves_sigma_min_in(lo, hi, 0, BUDGET),
+                Ok(truth),
+                "shift {shift}"
+            );
+        }
+    }
 }

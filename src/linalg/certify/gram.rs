@@ -11,7 +11,7 @@ use super::temple;
 use crate::linalg::dense;
 use crate::linalg::extended::DdVec;
 use crate::linalg::lanczos::{self, Extreme, Stop};
-use crate::linalg::rounding::{U, down, gamma, sum_up, up};
+use crate::linalg::rounding::{U, down, gamma, max_up, sum_up, up};
 use crate::linalg::vectorised::vectorised;
 use faer::Mat;
 
@@ -152,7 +152,7 @@ fn collatz_wielandt(a: &Mat<f64>) -> f64 {
     for _ in 0..3 {
         let y = abs_apply(a, &x);
         let w = abs_apply_transposed(a, &y);
-        let ratio = w.iter().zip(&x).map(|(w, x)| w / x).fold(0.0, f64::max);
+        let ratio = max_up(w.iter().zip(&x).map(|(w, x)| w / x));
         // sums of n and m non-negative products, and a division
         best = best.min(up(ratio * (1.0 + gamma(m + n + 4))));
         let top = w.iter().copied().fold(0.0, f64::max);
@@ -355,6 +355,10 @@ pub fn certify_top(p: &Problem, g: &Gram) -> Top {
 /// that it is positive; `None` otherwise.
 pub fn certify_bottom(p: &Problem, g: &Gram) -> Option<Bottom> {
     let n = p.order();
+    if !p.exact_pairs {
+        // Temple's inequality below would need pairs of equal eigenvalues
+        return None;
+    }
     let mut l = g.lower.clone();
     if !dense::cholesky_lower(l.as_mut()) {
         return None;
@@ -469,4 +473,106 @@ pub fn refine(p: &Problem, l: &Mat<f64>, v: &[f64], lambda: f64) -> DdVec {
         previous = size;
     }
     x
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::linalg::dense::tests::{defect, random};
+    use crate::linalg::exact::IntegerMatrix;
+    use crate::linalg::rounding::{sqrt_down, sqrt_up};
+    use crate::linalg::view::MatrixRef;
+    use proptest::prelude::*;
+
+    pub(crate) const BUDGET: u64 = 100_000_000_000;
+
+    pub(crate) fn exactly(a: &Mat<f64>) -> IntegerMatrix {
+        let data: Vec<f64> = (0..a.ncols())
+            .flat_map(|j| a.col_as_slice(j).to_vec())
+            .collect();
+        let view = MatrixRef::col_major(&data, a.nrows(), a.ncols()).unwrap();
+        IntegerMatrix::new(&view).unwrap()
+    }
+
+    /// A tall matrix whose columns fall off by `2^-grade` each, largest entry in `[1/2, 1)`.
+    pub(crate) fn graded(m: usize, n: usize, grade: i32, seed: u64) -> Problem {
+        let mut a = random(m.max(n), n, seed);
+        for j in 0..n {
+            a.col_as_slice_mut(j)
+                .iter_mut()
+                .for_each(|x| *x *= 2f64.powi(-grade * j as i32));
+        }
+        crate::linalg::certify::factor::scale_to_unit(&mut a).unwrap();
+        Problem::new(a, 1)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        /// Theorem: gram-error. No entry of the difference exceeds its 2-norm.
+        #[test]
+        fn gram_errors_stay_below_their_bound(m in 1usize..60, n in 1usize..30, seed: u64) {
+            let p = graded(m, n, 0, seed);
+            let g = p.gram();
+            for (i, j) in [(0, 0), (n - 1, 0), (n - 1, n - 1), (n / 2, n / 3)] {
+                let off = defect(p.a.col_as_slice(i), p.a.col_as_slice(j), g.lower[(i, j)]);
+                prop_assert!(off.abs() <= g.error);
+            }
+            prop_assert!(g.error <= 1e-14 * p.frobenius * p.frobenius);
+        }
+
+        /// Theorem: collatz-wielandt. Holds, and is tight for a matrix with a clear leading pair.
+        #[test]
+        fn collatz_wielandt_quotients_bound_the_norm(m in 1usize..20, n in 1usize..20, seed: u64) {
+            let a = random(m, n, seed);
+            let size = Mat::from_fn(m, n, |i, j| a[(i, j)].abs());
+            let norm = size.singular_values().unwrap()[0].powi(2);
+            prop_assert!(collatz_wielandt(&a) >= norm * (1.0 - 1e-13));
+            let a = Mat::from_fn(m, n, |i, j| (0.5 + (a[(i, j)] * 7.0).sin().abs() / 2.0) * 0.99);
+            let norm = a.singular_values().unwrap()[0].powi(2);
+            prop_assert!(collatz_wielandt(&a) <= norm * 1.1);
+        }
+
+        /// Theorem: deflated-cholesky-gap. Every limit against exact inertia.
+        #[test]
+        fn gaps_are_proved_on_the_right_side(m in 1usize..8, n in 1usize..6, grade in 0i32..6, seed: u64) {
+            let p = graded(m, n, grade, seed);
+            let exact = exactly(&p.a);
+            let g = p.gram();
+            let top = certify_top(&p, &g);
+            let above = exact.count_below(sqrt_up(top.second), 0, BUDGET).unwrap().above;
+            prop_assert!(above <= 1, "{above} singular values above {top:?}");
+            let (lo, hi) = (sqrt_down(top.largest.lo), sqrt_up(top.largest.hi));
+            prop_assert!(exact.proves_sigma_max_in(lo, hi, 0, BUDGET).unwrap());
+            if let Some(Bottom { smallest }) = certify_bottom(&p, &g) {
+                let (lo, hi) = (sqrt_down(smallest.lo), sqrt_up(smallest.hi));
+                prop_assert!(exact.proves_sigma_min_in(lo, hi, 0, BUDGET).unwrap());
+                prop_assert!(lo > 0.0);
+            }
+        }
+    }
+
+    /// Notices: Theorem: deflated-cholesky-gap proves nothing beyond the neighbouring eigenvalue, whatever
+    /// is deflated and however strongly.
+    #[test]
+    fn a_false_gap_is_not_proved() {
+        let d = [1.0, 0.75, 0.5];
+        let p = Problem::new(
+            Mat::from_fn(3, 3, |i, j| if i == j { d[i] } else { 0.0 }),
+            1,
+        );
+        let g = p.gram();
+        let e = [[1.0, 0.0, 0.0], [0.6, 0.8, 0.0], [0.0, 0.0, 1.0]];
+        assert!(g.definite(-1.0, 0.6, 1.0, &[&e[0]]).is_some());
+        assert!(g.definite(1.0, 0.5, 1.0, &[&e[2]]).is_some());
+        for v in &e {
+            for s in [0.1, 1.0, 1e6] {
+                assert_eq!(
+                    g.definite(-1.0, 0.56, s, &[v]),
+                    None,
+                    "0.5625 is above 0.56"
+                );
+                assert_eq!(g.definite(1.0, 0.57, s, &[v]), None, "0.5625 is below 0.57");
+            }
+        }
+    }
 }

@@ -9,12 +9,12 @@ use super::factor::norm1_up;
 use super::gram::{Limits, Problem, abs_apply, abs_apply_transposed};
 use crate::linalg::condition::{Method, Norm};
 use crate::linalg::dense;
-use crate::linalg::rounding::{down, gamma, up};
+use crate::linalg::rounding::{down, gamma, max_up, up};
 use faer::Mat;
 
-/// Limits of `|A^-1|` for the scaled matrix, and how they were proved. `None` when no approximate
-/// inverse was accurate enough.
-pub fn certify_inverse_norm(p: &Problem, norm: Norm) -> Option<(Limits, Method)> {
+/// Limits of `|A^-1|` for every `A` within `moved` of the scaled matrix in the given norm, and how
+/// they were proved. `None` when no approximate inverse was accurate enough.
+pub fn certify_inverse_norm(p: &Problem, norm: Norm, moved: f64) -> Option<(Limits, Method)> {
     let n = p.order();
     let double = double_inverse(p).and_then(|x| {
         let e = residual(&x, &p.a);
@@ -22,7 +22,7 @@ pub fn certify_inverse_norm(p: &Problem, norm: Norm) -> Option<(Limits, Method)>
         let rounding = gamma(n + 3) * product_norm(&x, &p.a, norm);
         limits(
             &x,
-            up(norm_up(&e, norm) + rounding + 1e-290),
+            up(norm_up(&e, norm) + rounding + norm_up(&x, norm) * moved + 1e-290),
             0.0,
             norm,
             p.multiplicity,
@@ -38,7 +38,7 @@ pub fn certify_inverse_norm(p: &Problem, norm: Norm) -> Option<(Limits, Method)>
         .flatten()
         .and_then(|(x, e)| {
             // e bounds |I - XA|_F, and no 1- or infinity-norm exceeds sqrt(n) times that
-            let alpha = up(e * (n as f64).sqrt());
+            let alpha = up(e * (n as f64).sqrt() + 1.01 * norm_up(&x, norm) * moved);
             let dropped = up(f64::EPSILON / 2.0 * norm_up(&x, norm));
             limits(&x, alpha, dropped, norm, p.multiplicity)
         });
@@ -102,7 +102,7 @@ fn norm_up(m: &Mat<f64>, norm: Norm) -> f64 {
         Norm::One => norm1_up(m),
         Norm::Inf | Norm::Two => {
             let rows = abs_apply(m, &vec![1.0; m.ncols()]);
-            let top = rows.into_iter().fold(0.0, f64::max);
+            let top = max_up(rows);
             up(top * (1.0 + gamma(m.ncols() + 2)))
         }
         Norm::Frobenius => {
@@ -118,7 +118,7 @@ fn norm_up(m: &Mat<f64>, norm: Norm) -> f64 {
 fn product_norm(x: &Mat<f64>, a: &Mat<f64>, norm: Norm) -> f64 {
     let n = a.ncols();
     let ones = vec![1.0; n];
-    let top = |v: Vec<f64>| v.into_iter().fold(0.0, f64::max) + 1.0;
+    let top = |v: Vec<f64>| max_up(v) + 1.0;
     let s = match norm {
         Norm::One => top(abs_apply_transposed(a, &abs_apply_transposed(x, &ones))),
         Norm::Inf | Norm::Two => top(abs_apply(x, &abs_apply(a, &ones))),
@@ -152,4 +152,35 @@ pub fn stored_norm(m: &Mat<f64>, norm: Norm, multiplicity: usize) -> (f64, f64) 
     };
     let g = gamma(rows + cols + 8);
     (down(value * (1.0 - g)), up(value * (1.0 + g)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::linalg::certify::gram::tests::{BUDGET, exactly, graded};
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+        /// Theorem: approximate-inverse-norm. The exact inverse is rounded to `2^-52`, far inside
+        /// the slack `2^-45` of every limit.
+        #[test]
+        fn limits_hold_the_exact_norm(n in 1usize..6, grade in 0i32..10, seed: u64) {
+            let p = graded(n, n, grade, seed);
+            let r = exactly(&p.a).inverse(BUDGET).unwrap().rounded();
+            let x = Mat::from_fn(n, n, |i, j| crate::scale::ldexp(r.entries[i * n + j], r.exponent));
+            for norm in [Norm::One, Norm::Inf, Norm::Frobenius] {
+                let Some((l, _)) = certify_inverse_norm(&p, norm, 0.0) else { continue };
+                let (lo, hi) = stored_norm(&x, norm, 1);
+                prop_assert!(l.lo <= hi && lo <= l.hi, "{l:?} misses [{lo}, {hi}]");
+                prop_assert!(grade > 0 || l.hi <= l.lo * (1.0 + 1e-6));
+                // Notices: what scaling may have lost widens the limits, and then refuses them.
+                let moved = 1e-3 / hi;
+                if let Some((w, _)) = certify_inverse_norm(&p, norm, moved) {
+                    prop_assert!(w.lo < lo * (1.0 - 9e-4) && w.hi > hi * (1.0 + 9e-4));
+                }
+                prop_assert!(certify_inverse_norm(&p, norm, 1.0 / lo).is_none());
+            }
+        }
+    }
 }

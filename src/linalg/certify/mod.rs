@@ -24,7 +24,7 @@ use super::condition::Method;
 use super::dense;
 use super::exact::{IntegerMatrix, InverseError, RoundedInverse};
 use super::extended::DdVec;
-use super::rounding::{down, sqrt_down, sqrt_up, up};
+use super::rounding::{down, gamma, sqrt_down, sqrt_up, up};
 use super::structure::{Structure, structure};
 use super::view::MatrixRef;
 use crate::scale::Enclosure;
@@ -102,19 +102,15 @@ pub fn certify(a: &MatrixRef<'_>, w: &Problem, exponent: i64, rounded: usize) ->
         }
         _ => {}
     }
-    // Entries that underflowed in scaling move every singular value by at most their Frobenius norm.
-    let moved = if rounded == 0 {
-        0.0
-    } else {
-        up((rounded as f64).sqrt() * 5e-324)
-    };
+    // Singular values move by no more than the norm of what scaling took away.
+    let moved = moved(rounded);
     let enclose = |l: Limits, value: f64| {
         let (lo, hi) = if moved == 0.0 {
             (l.lo, l.hi)
         } else {
             (down(l.lo - moved), up(l.hi + moved))
         };
-        Enclosure::new(value, lo, hi, exponent).unwrap_or(Enclosure::ZERO)
+        Enclosure::new(value, lo, hi, exponent).unwrap_or(Enclosure::UNKNOWN)
     };
     let g = w.gram();
     let top = gram::certify_top(w, &g);
@@ -204,6 +200,17 @@ pub fn certify(a: &MatrixRef<'_>, w: &Problem, exponent: i64, rounded: usize) ->
         method: ladder.out.method,
         rank,
         remark,
+    }
+}
+
+/// Bound of the 1-, infinity-, Frobenius and 2-norm of what `rounded` parts of entries lost by
+/// underflow in scaling, `2^-1075` each and twice that many in an embedding.
+/// Theorem: singular-value-perturbation.
+pub fn moved(rounded: usize) -> f64 {
+    if rounded == 0 {
+        0.0
+    } else {
+        up(rounded as f64 * 5e-324)
     }
 }
 
@@ -331,13 +338,15 @@ fn upper_from_vector(p: &Problem, l: &mut Mat<f64>, out: &mut Extremes) {
     {
         best = sqrt_up(q.rho_hi);
     }
+    // squares below 2^-1075 are lost, one for each entry of a column
+    let underflow = 1e-160 * (p.a.nrows() as f64).sqrt();
     // the shortest column is another vector, and an exact zero one where a column vanishes
     for j in 0..n {
         let c = p.a.col_as_slice(j);
         if c.iter().all(|&x| x == 0.0) {
             best = 0.0;
         }
-        best = best.min(up(dense::norm2(c) * 1.0000001 + 1e-160));
+        best = best.min(up(dense::norm2(c) * (1.0 + gamma(c.len() + 2)) + underflow));
     }
     out.smallest.hi = out.smallest.hi.min(best);
     out.value = out.smallest.hi;

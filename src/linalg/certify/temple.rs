@@ -21,7 +21,8 @@ pub struct Quotient {
 /// `None` when `v` is zero or not finite.
 pub fn quotient(a: &Mat<f64>, v: &DdVec, frobenius: f64) -> Option<Quotient> {
     let nv2 = v.norm2_squared();
-    if !(nv2.hi > 1e-200 && nv2.hi.is_finite()) {
+    // a lower limit far above what underflow can hide in a sum of squares
+    if !(nv2.hi > 1e-100 && nv2.hi.is_finite()) {
         return None;
     }
     let y = extended::apply(a, v, frobenius);
@@ -29,7 +30,8 @@ pub fn quotient(a: &Mat<f64>, v: &DdVec, frobenius: f64) -> Option<Quotient> {
     let theta = (ny2 / nv2).hi;
     // |Av| lies within y.error of |y|; the sums of squares are good to far better than 2^-52.
     let norm_v_lo = sqrt_down(down(nv2.hi));
-    let relative = up(y.error / norm_v_lo);
+    // The last term covers squares of y that underflow: m 2^-1074 / |v|^2, under the root.
+    let relative = up(y.error / norm_v_lo + 1e-100);
     let root = ny2.hi.max(0.0).sqrt() / nv2.hi.sqrt();
     let (lo, hi) = (one_sided(ny2, nv2, -1.0), one_sided(ny2, nv2, 1.0));
     let (rho_lo, rho_hi) = if relative <= 1e-17 * root {
@@ -99,5 +101,61 @@ impl Quotient {
         }
         let less = up(self.residual * self.residual / gap);
         Some(((self.rho_lo - less).next_down().max(0.0), self.rho_hi))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The quotient of `diag(s)` and a vector.
+    fn of(s: &[f64], v: &[f64]) -> Quotient {
+        let n = s.len();
+        let a = Mat::from_fn(n, n, |i, j| if i == j { s[i] } else { 0.0 });
+        let size = extended::frobenius_up(&a);
+        quotient(&a, &DdVec::from_f64(v.to_vec()), size).unwrap()
+    }
+
+    proptest! {
+        /// Theorem: kato-temple. Holds, with an exact double as the other eigenvalue.
+        #[test]
+        fn temple_bounds_hold(k in 1u32..512, l in 1u32..512, x in -0.5f64..0.5, y in -0.5f64..0.5) {
+            // squares of multiples of 1/1024 are doubles
+            let (a, b) = (f64::from(k.min(l)) / 1024.0, f64::from(k.max(l)) / 1024.0);
+            let q = of(&[1.0, a, b], &[1.0, x, y]);
+            prop_assert!(q.rho_lo <= q.rho_hi && q.rho_hi <= q.rho_lo * (1.0 + 1e-15));
+            if let Some((lo, hi)) = q.largest(b * b) {
+                prop_assert!(lo <= 1.0 && 1.0 <= hi);
+            }
+            if a < b {
+                let q = of(&[1.0, a, b], &[x * a, 1.0, y * (b - a)]);
+                if let Some((lo, hi)) = q.smallest(b * b) {
+                    prop_assert!(lo <= a * a && a * a <= hi);
+                }
+            }
+        }
+    }
+
+    /// Theorem: kato-temple. In two dimensions the bound is the eigenvalue itself.
+    #[test]
+    fn temple_bounds_are_attained() {
+        for t in [1e-9, 1e-3, 0.3, 0.7] {
+            let (_, hi) = of(&[1.0, 0.5], &[1.0, t]).largest(0.25).unwrap();
+            assert!((1.0..1.0 + 1e-12).contains(&hi), "{hi} for {t}");
+            let (lo, _) = of(&[1.0, 0.5], &[t / 4.0, 1.0]).smallest(1.0).unwrap();
+            assert!((0.25 - 1e-12..=0.25).contains(&lo), "{lo} for {t}");
+        }
+    }
+
+    /// Notices: with a gap that is not there the bound fails, so the gap has to be proved.
+    #[test]
+    fn a_false_gap_breaks_the_bound() {
+        let q = of(&[1.0, 0.5], &[1.0, 0.3]);
+        assert!(q.largest(0.1).unwrap().1 < 1.0);
+        assert_eq!(q.largest(2.0), None);
+        let q = of(&[1.0, 0.5], &[0.1, 1.0]);
+        assert!(q.smallest(2.0).unwrap().0 > 0.25);
+        assert_eq!(q.smallest(0.1), None);
     }
 }

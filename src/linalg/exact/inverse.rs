@@ -67,8 +67,8 @@ impl IntegerMatrix {
     ///
     /// Determinant and adjugate are found modulo enough primes to exceed twice Hadamard's bound on
     /// both, then combined by the Chinese remainder theorem (primes that divide the determinant
-    /// are passed over). Work: `2 n^3` per prime of 49 bits, and as many word products as
-    /// `n^2 * primes^2` to combine.
+    /// are passed over). Theorem: exact-inverse-by-primes. Work: `2 n^3` per prime of 49 bits, and
+    /// as many word products as `n^2 * primes^2` to combine.
     ///
     /// # Errors
     /// [`InverseError`]; singularity is proved before it is reported.
@@ -283,6 +283,7 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(32))]
+        /// Theorem: exact-inverse-by-primes.
         #[test]
         fn inverse_times_matrix_is_the_identity(n in 1usize..7, seed: u64, spread in 0i32..60) {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
