@@ -3,9 +3,10 @@
 //! and Kahan, `P [0 B; B^T 0] P^T`, whose counts are accurate to a few ulps of each entry (Demmel
 //! and Kahan 1990). For widths where a general decomposition is all overhead.
 
-use super::kernel::{axpy, dot, norm};
+use super::inner::Inner;
+use super::kernel::{inline_norm, norm};
 use super::source::Layer;
-use pulp::Arch;
+use crate::linalg::vectorised::vectorised;
 
 /// Off-diagonal of the Golub-Kahan form: diagonal and superdiagonal of `B`, alternating.
 pub(super) struct Bidiagonal {
@@ -19,40 +20,7 @@ impl Bidiagonal {
         let (m, n) = (w.rows(), w.cols());
         let scale = norm(w.entries());
         let mut off = Vec::with_capacity(2 * n);
-        let a = w.entries_mut();
-        let mut row = vec![0.0; n];
-        let mut image = vec![0.0; m];
-        Arch::new().dispatch(|| {
-            for j in 0..n {
-                let (left, right) = a.split_at_mut((j + 1) * m);
-                let x = &mut left[j * m + j..];
-                let (d, tau) = reflector(x);
-                off.push(d);
-                if j + 1 == n {
-                    break;
-                }
-                for column in right.chunks_exact_mut(m) {
-                    let y = &mut column[j..];
-                    let s = -tau * dot(x, y);
-                    axpy(y, s, x);
-                }
-                // row j, columns beyond j
-                let row = &mut row[j + 1..];
-                for (r, column) in row.iter_mut().zip(right.chunks_exact(m)) {
-                    *r = column[j];
-                }
-                let (e, tau) = reflector(row);
-                off.push(e);
-                let image = &mut image[j + 1..];
-                image.fill(0.0);
-                for (r, column) in row.iter().zip(right.chunks_exact(m)) {
-                    axpy(image, *r, &column[j + 1..]);
-                }
-                for (r, column) in row.iter().zip(right.chunks_exact_mut(m)) {
-                    axpy(&mut column[j + 1..], -tau * r, image);
-                }
-            }
-        });
+        reduce(w.entries_mut(), (m, n), &mut off);
         Bidiagonal { off, scale }
     }
 
@@ -129,12 +97,50 @@ impl Bidiagonal {
     }
 }
 
+vectorised! {
+/// Householder reduction of an `m x n` matrix, which is overwritten.
+fn reduce(a: &mut [f64], shape: (usize, usize), off: &mut Vec<f64>) -> () {
+    let (m, n) = shape;
+    let mut row = vec![0.0; n];
+    let mut image = vec![0.0; m];
+    for j in 0..n {
+        let (left, right) = a.split_at_mut((j + 1) * m);
+        let x = &mut left[j * m + j..];
+        let (d, tau) = reflector(x);
+        off.push(d);
+        if j + 1 == n {
+            break;
+        }
+        for column in right.chunks_exact_mut(m) {
+            let y = &mut column[j..];
+            let s = -tau * f64::dot(x, y);
+            f64::axpy(y, s, x);
+        }
+        // row j, columns beyond j
+        let row = &mut row[j + 1..];
+        for (r, column) in row.iter_mut().zip(right.chunks_exact(m)) {
+            *r = column[j];
+        }
+        let (e, tau) = reflector(row);
+        off.push(e);
+        let image = &mut image[j + 1..];
+        image.fill(0.0);
+        for (r, column) in row.iter().zip(right.chunks_exact(m)) {
+            f64::axpy(image, *r, &column[j + 1..]);
+        }
+        for (r, column) in row.iter().zip(right.chunks_exact_mut(m)) {
+            f64::axpy(&mut column[j + 1..], -tau * r, image);
+        }
+    }
+}
+}
+
 /// Overwrites `x` by the Householder vector `v` (`v[0] = 1`) that maps it to a multiple of the
 /// first axis; returns that multiple and `tau`.
 #[inline(always)]
 fn reflector(x: &mut [f64]) -> (f64, f64) {
     let alpha = x[0];
-    let length = norm(x);
+    let length = inline_norm(x);
     if x.len() == 1 || length < 1e-300 {
         x[0] = 1.0;
         return (alpha, 0.0);

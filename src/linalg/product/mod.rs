@@ -49,8 +49,10 @@
 
 mod bidiagonal;
 mod graded;
+mod inner;
 mod kernel;
 mod leading;
+mod planes;
 mod scan;
 mod source;
 mod splitting;
