@@ -24,77 +24,78 @@ impl Bidiagonal {
         Bidiagonal { off, scale }
     }
 
-    /// Singular values below `x`, for `x > 0`.
-    fn below(&self, x: f64) -> usize {
-        let tiny = f64::MIN_POSITIVE.max(self.scale * self.scale * 1e-290);
-        let mut negative = 1;
-        let mut q = -x;
-        for b in &self.off {
-            q = -x - b * b / q;
-            if q.abs() < tiny {
-                q = -tiny;
-            }
-            negative += usize::from(q < 0.0);
-        }
-        // of 2n eigenvalues +-sigma, n are below zero
-        negative - self.off.len().div_ceil(2)
-    }
-
     fn size(&self) -> usize {
         self.off.len().div_ceil(2)
     }
 
+    /// Narrows a bracket of the `index`-th smallest value (from 1) to relative width 1e-12.
+    fn narrow(&self, index: usize, mut lo: f64, mut hi: f64) -> (f64, f64) {
+        let tiny = f64::MIN_POSITIVE.max(self.scale * self.scale * 1e-290);
+        while hi > lo * (1.0 + 1e-12) {
+            let step = (hi - lo) / (POINTS + 1) as f64;
+            let points: [f64; POINTS] = std::array::from_fn(|k| lo + step * (k + 1) as f64);
+            if points[0] <= lo || points[POINTS - 1] >= hi {
+                break;
+            }
+            let counts = below(&self.off, tiny, points);
+            let above = counts.iter().position(|&c| c >= index).unwrap_or(POINTS);
+            if above > 0 {
+                lo = points[above - 1];
+            }
+            if above < POINTS {
+                hi = points[above];
+            }
+        }
+        (lo, hi)
+    }
+
     /// Upper end of a bracket of the largest value, relative width 1e-12.
     pub fn largest(&self) -> f64 {
-        let all = self.size();
         let start = self.off.iter().fold(0.0f64, |m, b| m.max(b.abs()));
-        let mut lo = start * 0.999;
-        let mut hi = (start * 2.0).min(self.scale) * (1.0 + 1e-13);
+        let hi = (start * 2.0).min(self.scale) * (1.0 + 1e-13);
         if hi == 0.0 {
             return 0.0;
         }
-        while hi > lo * (1.0 + 1e-12) {
-            let mid = 0.5 * (lo + hi);
-            if mid <= lo || mid >= hi {
-                break;
-            }
-            if self.below(mid) == all {
-                hi = mid;
-            } else {
-                lo = mid;
-            }
-        }
-        hi
+        self.narrow(self.size(), start * 0.999, hi).1
     }
 
     /// Lower end of a bracket of the smallest value, relative width 1e-12; 0 where it lies below
     /// `1e-18` of the norm.
     pub fn smallest(&self) -> f64 {
-        let mut hi = self.largest();
-        let mut lo = hi;
-        loop {
-            lo *= 0.25;
-            if lo <= 1e-18 * self.scale {
-                return 0.0;
+        let tiny = f64::MIN_POSITIVE.max(self.scale * self.scale * 1e-290);
+        let mut hi = self.scale * (1.0 + 1e-13);
+        while hi > 1e-18 * self.scale {
+            let points: [f64; POINTS] = std::array::from_fn(|k| hi * 0.25f64.powi(k as i32 + 1));
+            let counts = below(&self.off, tiny, points);
+            if let Some(k) = counts.iter().position(|&c| c == 0) {
+                let hi = if k == 0 { hi } else { points[k - 1] };
+                return self.narrow(1, points[k], hi).0;
             }
-            if self.below(lo) == 0 {
-                break;
-            }
-            hi = lo;
+            hi = points[POINTS - 1];
         }
-        while hi > lo * (1.0 + 1e-12) {
-            let mid = 0.5 * (lo + hi);
-            if mid <= lo || mid >= hi {
-                break;
-            }
-            if self.below(mid) == 0 {
-                lo = mid;
-            } else {
-                hi = mid;
-            }
-        }
-        lo
+        0.0
     }
+}
+
+/// Shifts counted together: the recurrences are independent, one alone waits for its divisions.
+const POINTS: usize = 8;
+
+vectorised! {
+/// How many singular values lie below each of the positive `points`.
+fn below(off: &[f64], tiny: f64, points: [f64; POINTS]) -> [usize; POINTS] {
+    let mut q = points.map(|x| -x);
+    let mut negative = [1.0f64; POINTS];
+    for b in off {
+        let square = b * b;
+        for k in 0..POINTS {
+            let next = -points[k] - square / q[k];
+            q[k] = if next.abs() < tiny { -tiny } else { next };
+            negative[k] += if q[k] < 0.0 { 1.0 } else { 0.0 };
+        }
+    }
+    // of 2n eigenvalues +-sigma, n are below zero
+    negative.map(|count| count as usize - off.len().div_ceil(2))
+}
 }
 
 vectorised! {
