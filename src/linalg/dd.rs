@@ -63,6 +63,7 @@ impl Dd {
     }
 
     /// Square root; zero for negative input.
+    #[inline(always)]
     pub fn sqrt(self) -> Dd {
         if self.hi <= 0.0 {
             return Dd::ZERO;

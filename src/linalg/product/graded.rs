@@ -10,9 +10,9 @@
 //! `u_i <- c (u_i - tau 2^(2g) u_j)`, `u_j <- c (u_j + tau u_i)`. Once `2^(2g)` underflows the
 //! rotation is a Gram-Schmidt step, which is what it tends to.
 
-use super::kernel::{Dense, Kernel, axpy, dot, norm, power_of_two};
+use super::kernel::{Dense, Kernel, inline_norm, power_of_two};
+use crate::linalg::vectorised::vectorised;
 use crate::scale::exponent_of;
-use pulp::Arch;
 
 /// Exponent of a row that is zero.
 const ZERO_ROW: i64 = i64::MIN / 4;
@@ -95,7 +95,7 @@ impl<T: Kernel> Graded<T> {
             .collect();
         columns.sort_by(|a, b| b.size().total_cmp(&a.size()));
         concentrate(&mut columns);
-        let converged = Arch::new().dispatch(|| rotate_all(&mut columns));
+        let converged = rotate_all(&mut columns);
         let mut values: Vec<(i64, f64)> = columns
             .iter()
             .map(|c| (c.exponent, c.square.to_f64().log2() * 0.5))
@@ -125,8 +125,9 @@ impl<T: Kernel> Column<T> {
         c
     }
 
+    #[inline(always)]
     fn normalise(&mut self) {
-        let size = norm(&self.v).to_f64();
+        let size = inline_norm(&self.v).to_f64();
         if size > 0.0 {
             let e = i64::from(exponent_of(size));
             if e != 0 {
@@ -139,7 +140,7 @@ impl<T: Kernel> Column<T> {
                 self.exponent += e;
             }
         }
-        self.square = dot(&self.v, &self.v);
+        self.square = T::dot(&self.v, &self.v);
     }
 
     /// log2 of the norm.
@@ -178,8 +179,8 @@ fn concentrate<T: Kernel>(columns: &mut Vec<Column<T>>) {
         .collect();
 }
 
+vectorised! {
 /// Cyclic sweeps until every pair is orthogonal to working accuracy.
-#[inline(always)]
 fn rotate_all<T: Kernel>(columns: &mut [Column<T>]) -> bool {
     let m = columns.len();
     let tol = 4.0 * T::EPS * (m as f64).sqrt();
@@ -193,7 +194,7 @@ fn rotate_all<T: Kernel>(columns: &mut [Column<T>]) -> bool {
                 if x.exponent < y.exponent {
                     (x, y) = (y, x);
                 }
-                let d = dot(&x.v, &y.v);
+                let d = T::dot(&x.v, &y.v);
                 let threshold = tol * (x.square.to_f64() * y.square.to_f64()).sqrt();
                 if d.to_f64().abs() <= threshold {
                     continue;
@@ -213,7 +214,7 @@ fn rotate_all<T: Kernel>(columns: &mut [Column<T>]) -> bool {
                     *x = c * (a - s * b);
                     *y = c * (b + tau * a);
                 }
-                x.square = dot(&x.v, &x.v);
+                x.square = T::dot(&x.v, &x.v);
                 y.normalise();
             }
         }
@@ -226,62 +227,70 @@ fn rotate_all<T: Kernel>(columns: &mut [Column<T>]) -> bool {
     }
     false
 }
+}
 
 /// Row norms of the inverse of an upper triangular matrix, with the inverse itself.
 pub(super) fn inverse_upper<T: Kernel>(c: &Dense<T>) -> (Dense<T>, Vec<f64>) {
     let n = c.cols;
     let mut inverse = Dense::identity(n);
     T::solve_upper(c, &mut inverse);
-    let mut squares = vec![0.0; n];
-    Arch::new().dispatch(|| {
-        for (j, column) in inverse.data.chunks_exact(n.max(1)).enumerate() {
-            for (s, v) in squares.iter_mut().zip(&column[..=j]) {
-                let v = v.to_f64();
-                *s += v * v;
-            }
-        }
-    });
+    let squares = square_rows(&inverse);
     (inverse, squares.into_iter().map(f64::sqrt).collect())
 }
 
+vectorised! {
+/// Squared row norms of an upper triangular matrix.
+fn square_rows<T: Kernel>(a: &Dense<T>) -> Vec<f64> {
+    let n = a.cols;
+    let mut squares = vec![0.0; n];
+    for (j, column) in a.data.chunks_exact(n.max(1)).enumerate() {
+        for (s, v) in squares.iter_mut().zip(&column[..=j]) {
+            let v = v.to_f64();
+            *s += v * v;
+        }
+    }
+    squares
+}
+}
+
+vectorised! {
 /// Normalises every column of an upper triangular matrix; returns the norms (infinite, and the
 /// column replaced by a unit vector, where it left the range of `f64`).
 pub(super) fn normalise_columns<T: Kernel>(c: &mut Dense<T>) -> Vec<f64> {
     let n = c.cols;
     let mut norms = vec![0.0; n];
-    Arch::new().dispatch(|| {
-        for (j, column) in c.data.chunks_exact_mut(n.max(1)).enumerate() {
-            let x = &mut column[..=j];
-            let max = x.iter().fold(0.0f64, |m, v| m.max(v.to_f64().abs()));
-            let sum: f64 = x.iter().map(|v| v.to_f64()).sum();
-            if !sum.is_finite() || !(1e-150..=1e150).contains(&max) {
-                x.fill(T::ZERO);
-                x[j] = T::ONE;
-                norms[j] = f64::INFINITY;
-                continue;
-            }
-            let size = norm(x);
-            let inverse = T::ONE / size;
-            for v in x.iter_mut() {
-                *v *= inverse;
-            }
-            norms[j] = size.to_f64();
+    for (j, column) in c.data.chunks_exact_mut(n.max(1)).enumerate() {
+        let x = &mut column[..=j];
+        let max = x.iter().fold(0.0f64, |m, v| m.max(v.to_f64().abs()));
+        let sum: f64 = x.iter().map(|v| v.to_f64()).sum();
+        if !sum.is_finite() || !(1e-150..=1e150).contains(&max) {
+            x.fill(T::ZERO);
+            x[j] = T::ONE;
+            norms[j] = f64::INFINITY;
+            continue;
         }
-    });
+        let size = inline_norm(x);
+        let inverse = T::ONE / size;
+        for v in x.iter_mut() {
+            *v *= inverse;
+        }
+        norms[j] = size.to_f64();
+    }
     norms
 }
+}
 
+vectorised! {
 /// `x - q (q^T x)` for every column of `x`, twice.
-pub(super) fn project_out<T: Kernel>(x: &mut Dense<T>, q: &Dense<T>) {
-    let m = q.rows;
-    Arch::new().dispatch(|| {
-        for x in x.data.chunks_exact_mut(m.max(1)) {
-            for _ in 0..2 {
-                for q in q.data.chunks_exact(m.max(1)) {
-                    let s = -dot(q, x);
-                    axpy(x, s, q);
-                }
+pub(super) fn project_out<T: Kernel>(x: &mut Dense<T>, q: &Dense<T>) -> () {
+    let m = q.rows.max(1);
+    for x in x.data.chunks_exact_mut(m) {
+        for _ in 0..2 {
+            for q in q.data.chunks_exact(m) {
+                let s = -T::dot(q, x);
+                T::axpy(x, s, q);
             }
         }
-    });
+    }
+}
 }

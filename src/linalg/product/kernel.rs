@@ -1,19 +1,20 @@
 //! Small dense kernels, generic over [`Real`], and their blocked counterparts for wide layers.
 //!
-//! Everything is column-major. Loops run inside one `pulp` dispatch so that they are compiled for
-//! the vector units of the machine at hand; up to [`SMALL`] columns they beat the per-call
+//! Everything is column-major. Up to [`SMALL`] columns plain vectorised loops beat the per-call
 //! overhead of a blocked library.
 
+use super::inner::Inner;
+use super::planes;
 use super::source::Layer;
 use crate::linalg::dd::{Dd, Real};
+use crate::linalg::vectorised::vectorised;
 use crate::scale::exponent_of;
 use faer::linalg::matmul::matmul;
 use faer::linalg::triangular_solve::solve_upper_triangular_in_place;
 use faer::{Accum, MatMut, MatRef};
-use pulp::Arch;
 
 /// Widths up to this one use the kernels of this file, wider ones faer.
-const SMALL: usize = 48;
+pub(super) const SMALL: usize = 48;
 
 /// A column-major matrix.
 #[derive(Clone, Debug, Default)]
@@ -59,34 +60,10 @@ pub(super) fn power_of_two(e: i64) -> f64 {
     }
 }
 
-#[inline(always)]
-pub(super) fn dot<T: Real>(x: &[T], y: &[T]) -> T {
-    let mut acc = [T::ZERO; 8];
-    let (xs, ys) = (x.chunks_exact(8), y.chunks_exact(8));
-    let mut tail = T::ZERO;
-    for (a, b) in xs.remainder().iter().zip(ys.remainder()) {
-        tail += *a * *b;
-    }
-    for (a, b) in xs.zip(ys) {
-        for i in 0..8 {
-            acc[i] += a[i] * b[i];
-        }
-    }
-    tail + (((acc[0] + acc[4]) + (acc[1] + acc[5])) + ((acc[2] + acc[6]) + (acc[3] + acc[7])))
-}
-
-/// `y += a x`.
-#[inline(always)]
-pub(super) fn axpy<T: Real>(y: &mut [T], a: T, x: &[T]) {
-    for (y, x) in y.iter_mut().zip(x) {
-        *y += *x * a;
-    }
-}
-
 /// Euclidean norm that survives squares below the range of `f64`. Entries are at most about 1e150.
 #[inline(always)]
-pub(super) fn norm<T: Real>(x: &[T]) -> T {
-    let s = dot(x, x);
+pub(super) fn inline_norm<T: Inner>(x: &[T]) -> T {
+    let s = T::dot(x, x);
     if s.to_f64() > 1e-200 {
         return s.sqrt();
     }
@@ -104,22 +81,29 @@ pub(super) fn norm<T: Real>(x: &[T]) -> T {
     s.sqrt().scale(power_of_two(e))
 }
 
+vectorised! {
+/// [`inline_norm`] for callers that are not vectorised themselves.
+pub(super) fn norm<T: Inner>(x: &[T]) -> T {
+    inline_norm(x)
+}
+}
+
 /// Arithmetic that chains can be run in.
-pub(super) trait Kernel: Real {
+pub(super) trait Kernel: Inner {
     /// `out = w q`.
     fn multiply(w: &Layer, q: &Dense<Self>, out: &mut Dense<Self>) {
-        small_multiply(w, q, out);
+        planes::multiply(w, q, out);
     }
 
     /// `out = w^T p`.
     fn multiply_transposed(w: &Layer, p: &Dense<Self>, out: &mut Dense<Self>) {
-        small_multiply_transposed(w, p, out);
+        planes::multiply_transposed(w, p, out);
     }
 
     /// `a = q r` with `q` (in place of `a`, which has at least as many rows as columns)
     /// orthonormal and `r` upper triangular.
     fn qr(a: &mut Dense<Self>, r: &mut Dense<Self>) {
-        small_qr(a, r);
+        planes::qr(a, r);
     }
 
     /// `c = r^-1 c` for upper triangular `r` (diagonal non-zero) and `c`.
@@ -146,7 +130,7 @@ fn view_mut(a: &mut Dense<f64>) -> MatMut<'_, f64> {
 impl Kernel for f64 {
     fn multiply(w: &Layer, q: &Dense<f64>, out: &mut Dense<f64>) {
         if q.cols <= SMALL {
-            return small_multiply(w, q, out);
+            return planes::multiply(w, q, out);
         }
         reshape(out, w.rows(), q.cols);
         let w = MatRef::from_column_major_slice(w.entries(), w.rows(), w.cols());
@@ -156,7 +140,7 @@ impl Kernel for f64 {
 
     fn multiply_transposed(w: &Layer, p: &Dense<f64>, out: &mut Dense<f64>) {
         if p.cols <= SMALL {
-            return small_multiply_transposed(w, p, out);
+            return planes::multiply_transposed(w, p, out);
         }
         reshape(out, w.cols(), p.cols);
         let w = MatRef::from_column_major_slice(w.entries(), w.rows(), w.cols());
@@ -173,7 +157,7 @@ impl Kernel for f64 {
 
     fn qr(a: &mut Dense<f64>, r: &mut Dense<f64>) {
         if a.cols <= SMALL {
-            return small_qr(a, r);
+            return planes::qr(a, r);
         }
         let n = a.cols;
         reshape(r, n, n);
@@ -225,149 +209,37 @@ pub(super) fn reshape<T: Real>(a: &mut Dense<T>, rows: usize, cols: usize) {
     a.data.resize(rows * cols, T::ZERO);
 }
 
-fn small_multiply<T: Real>(w: &Layer, q: &Dense<T>, out: &mut Dense<T>) {
-    reshape(out, w.rows(), q.cols);
-    let (m, n) = (w.rows(), w.cols());
-    if m == 0 || n == 0 {
-        return;
-    }
-    Arch::new().dispatch(|| {
-        for (y, q) in out.data.chunks_exact_mut(m).zip(q.data.chunks_exact(n)) {
-            let blocks = q.chunks_exact(4).zip(w.entries().chunks_exact(4 * m));
-            for (q, w) in blocks {
-                let (w0, rest) = w.split_at(m);
-                let (w1, rest) = rest.split_at(m);
-                let (w2, w3) = rest.split_at(m);
-                for ((((y, a), b), c), d) in y.iter_mut().zip(w0).zip(w1).zip(w2).zip(w3) {
-                    *y += (q[0].scale(*a) + q[1].scale(*b)) + (q[2].scale(*c) + q[3].scale(*d));
-                }
-            }
-            for (l, q) in q.iter().enumerate().skip(n - n % 4) {
-                for (y, w) in y.iter_mut().zip(w.column(l)) {
-                    *y += q.scale(*w);
-                }
-            }
-        }
-    });
-}
-
-fn small_multiply_transposed<T: Real>(w: &Layer, p: &Dense<T>, out: &mut Dense<T>) {
-    reshape(out, w.cols(), p.cols);
-    let (m, n) = (w.rows(), w.cols());
-    if m == 0 || n == 0 {
-        return;
-    }
-    Arch::new().dispatch(|| {
-        for (y, p) in out.data.chunks_exact_mut(n).zip(p.data.chunks_exact(m)) {
-            for (y, w) in y.iter_mut().zip(w.entries().chunks_exact(m)) {
-                let mut acc = [T::ZERO; 8];
-                let (ws, ps) = (w.chunks_exact(8), p.chunks_exact(8));
-                let mut s = T::ZERO;
-                for (w, p) in ws.remainder().iter().zip(ps.remainder()) {
-                    s += p.scale(*w);
-                }
-                for (w, p) in ws.zip(ps) {
-                    for i in 0..8 {
-                        acc[i] += p[i].scale(w[i]);
-                    }
-                }
-                for a in acc {
-                    s += a;
-                }
-                *y = s;
-            }
-        }
-    });
-}
-
-/// Householder QR (Golub and Van Loan, algorithm 5.2.1), `q` formed backwards.
-fn small_qr<T: Real>(a: &mut Dense<T>, r: &mut Dense<T>) {
-    let (m, n) = (a.rows, a.cols);
-    reshape(r, n, n);
-    if n == 0 {
-        return;
-    }
-    let mut tau = vec![T::ZERO; n];
-    Arch::new().dispatch(|| {
-        for j in 0..n {
-            let (left, right) = a.data.split_at_mut((j + 1) * m);
-            let (above, x) = left[j * m..].split_at_mut(j);
-            r.data[j * n..j * n + j].copy_from_slice(above);
-            let alpha = x[0];
-            let length = if x.len() > 1 { norm(x) } else { alpha.abs() };
-            // below 2^-1000 of the largest entry: zero to any working precision
-            if length.to_f64() < 1e-300 || x.len() == 1 {
-                r.data[j * n + j] = if x.len() == 1 { alpha } else { T::ZERO };
-                continue;
-            }
-            let beta = if alpha >= T::ZERO { -length } else { length };
-            let inverse = T::ONE / (alpha - beta);
-            tau[j] = (beta - alpha) / beta;
-            r.data[j * n + j] = beta;
-            x[0] = T::ONE;
-            for v in &mut x[1..] {
-                *v *= inverse;
-            }
-            for column in right.chunks_exact_mut(m) {
-                let y = &mut column[j..];
-                let s = -(tau[j] * dot(x, y));
-                axpy(y, s, x);
-            }
-        }
-        for j in (0..n).rev() {
-            let (left, right) = a.data.split_at_mut((j + 1) * m);
-            let (above, x) = left[j * m..].split_at_mut(j);
-            above.fill(T::ZERO);
-            if tau[j] == T::ZERO {
-                x.fill(T::ZERO);
-                x[0] = T::ONE;
-                continue;
-            }
-            for column in right.chunks_exact_mut(m) {
-                let y = &mut column[j..];
-                let s = -(tau[j] * dot(x, y));
-                axpy(y, s, x);
-            }
-            for v in x.iter_mut() {
-                *v *= -tau[j];
-            }
-            x[0] += T::ONE;
-        }
-    });
-}
-
-fn small_solve_upper<T: Real>(r: &Dense<T>, c: &mut Dense<T>) {
+vectorised! {
+fn small_solve_upper<T: Kernel>(r: &Dense<T>, c: &mut Dense<T>) -> () {
     let n = r.cols;
-    Arch::new().dispatch(|| {
-        let inverse: Vec<T> = (0..n).map(|i| T::ONE / r.data[i * (n + 1)]).collect();
-        for (j, x) in c.data.chunks_exact_mut(n.max(1)).enumerate() {
-            for i in (0..=j).rev() {
-                let (above, here) = x.split_at_mut(i);
-                here[0] *= inverse[i];
-                let s = -here[0];
-                axpy(above, s, &r.data[i * n..i * n + i]);
-            }
+    let inverse: Vec<T> = (0..n).map(|i| T::ONE / r.data[i * (n + 1)]).collect();
+    for (j, x) in c.data.chunks_exact_mut(n.max(1)).enumerate() {
+        for i in (0..=j).rev() {
+            let (above, here) = x.split_at_mut(i);
+            here[0] *= inverse[i];
+            T::axpy(above, -here[0], &r.data[i * n..i * n + i]);
         }
-    });
+    }
+}
 }
 
-fn small_upper_times_rows<T: Real>(g: &Dense<T>, rows: &mut [T]) {
+vectorised! {
+fn small_upper_times_rows<T: Kernel>(g: &Dense<T>, rows: &mut [T]) -> () {
     let n = g.cols;
-    Arch::new().dispatch(|| {
-        // row i of the result needs rows l >= i only: in place, from the top
-        for i in 0..n {
-            let (head, tail) = rows.split_at_mut((i + 1) * n);
-            let y = &mut head[i * n + i..];
-            let d = g.data[i * (n + 1)];
-            for v in y.iter_mut() {
-                *v *= d;
-            }
-            for l in i + 1..n {
-                let x = &tail[(l - i - 1) * n + l..(l - i) * n];
-                axpy(&mut y[l - i..], g.data[i + l * n], x);
-            }
+    // row i of the result needs rows l >= i only: in place, from the top
+    for i in 0..n {
+        let (head, tail) = rows.split_at_mut((i + 1) * n);
+        let y = &mut head[i * n + i..];
+        let d = g.data[i * (n + 1)];
+        for v in y.iter_mut() {
+            *v *= d;
         }
-    });
+        for l in i + 1..n {
+            let x = &tail[(l - i - 1) * n + l..(l - i) * n];
+            T::axpy(&mut y[l - i..], g.data[i + l * n], x);
+        }
+    }
+}
 }
 
 /// Order in which column-pivoted QR would take the columns: a start that sets decreasing order.
@@ -377,36 +249,41 @@ pub(super) fn pivot_order(w: &Layer) -> Vec<usize> {
         let f = MatRef::from_column_major_slice(w.entries(), w.rows(), n).col_piv_qr();
         return f.P().arrays().0.to_vec();
     }
-    let m = w.rows();
     let mut a: Vec<Vec<f64>> = (0..n).map(|j| w.column(j).to_vec()).collect();
+    order_by_elimination(&mut a)
+}
+
+vectorised! {
+/// Pivot order of columns, which are overwritten: modified Gram-Schmidt, as only the order matters.
+fn order_by_elimination(a: &mut [Vec<f64>]) -> Vec<usize> {
+    let n = a.len();
+    let m = a.first().map_or(0, Vec::len);
     let mut order: Vec<usize> = (0..n).collect();
-    Arch::new().dispatch(|| {
-        for j in 0..n.min(m) {
-            let mut best = (j, -1.0);
-            for (l, column) in a.iter().enumerate().skip(j) {
-                let size = norm(&column[..]);
-                if size > best.1 {
-                    best = (l, size);
-                }
-            }
-            a.swap(j, best.0);
-            order.swap(j, best.0);
-            if best.1 <= 0.0 {
-                break;
-            }
-            // modified Gram-Schmidt: only the order matters
-            let (head, tail) = a.split_at_mut(j + 1);
-            let q = &mut head[j];
-            for v in q.iter_mut() {
-                *v /= best.1;
-            }
-            for column in tail {
-                let s = -dot(q, column);
-                axpy(column, s, q);
+    for j in 0..n.min(m) {
+        let mut best = (j, -1.0);
+        for (l, column) in a.iter().enumerate().skip(j) {
+            let size = inline_norm(&column[..]);
+            if size > best.1 {
+                best = (l, size);
             }
         }
-    });
+        a.swap(j, best.0);
+        order.swap(j, best.0);
+        if best.1 <= 0.0 {
+            break;
+        }
+        let (head, tail) = a.split_at_mut(j + 1);
+        let q = &mut head[j];
+        for v in q.iter_mut() {
+            *v /= best.1;
+        }
+        for column in tail {
+            let s = -f64::dot(q, column);
+            f64::axpy(column, s, q);
+        }
+    }
     order
+}
 }
 
 #[cfg(test)]
@@ -432,7 +309,7 @@ mod tests {
         let tol = 8.0 * T::EPS * rows as f64;
         for j in 0..cols {
             for i in 0..cols {
-                let g = dot(q.column(i), q.column(j)).to_f64() - f64::from(u8::from(i == j));
+                let g = T::dot(q.column(i), q.column(j)).to_f64() - f64::from(u8::from(i == j));
                 assert!(g.abs() <= tol, "orthogonality {g:e}");
             }
             for i in 0..rows {

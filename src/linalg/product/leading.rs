@@ -80,7 +80,7 @@ pub fn leading<S: LayerSource>(
         if block == live.rank {
             break vec![0.0; block];
         }
-        if let Some(error) = truncation(&history)
+        if let Some(error) = truncation(&history, depth)
             && (error[..kept * multiplicity]
                 .iter()
                 .all(|&e| e <= options.tolerance)
@@ -104,27 +104,61 @@ pub fn leading<S: LayerSource>(
 }
 
 /// Extrapolated distance to the limit from the last two changes; `None` before there are two.
-fn truncation(history: &[Vec<f64>]) -> Option<Vec<f64>> {
+///
+/// A change that is all rounding has no ratio to extrapolate. What is left behind it is the change
+/// over one minus the spectral ratio, and no more than about that gap itself: a value that trails
+/// by a relative gap `d` is off by at most `d`. The smaller of `c / d` and `d` is at most
+/// `sqrt(c)`.
+fn truncation(history: &[Vec<f64>], depth: usize) -> Option<Vec<f64>> {
     let [.., a, b, c] = history else {
         return None;
     };
     let last = c.len() - 1;
+    let change = |x: f64, y: f64| if x == y { 0.0 } else { (x - y).abs() };
     Some(
         (0..c.len())
             .map(|i| {
-                let (before, now) = ((b[i] - a[i]).abs(), (c[i] - b[i]).abs());
+                let (before, now) = (change(b[i], a[i]), change(c[i], b[i]));
                 // asymptotic ratio (sigma_{p+1} / sigma_i)^4, the last carried value standing in
-                let spectral = (4.0 * (c[last] - c[i])).exp2();
+                let spectral = (4.0 * (c[last] - c[i])).exp2().min(1.0);
+                let noise = 4.0 * f64::EPSILON * (1.0 + c[i].abs()) * (depth as f64).sqrt();
+                if now == 0.0 {
+                    return 0.0;
+                }
+                if now <= noise {
+                    return (noise / (1.0 - spectral)).min(noise.sqrt());
+                }
                 let measured = if before > 0.0 { now / before } else { 0.0 };
-                let ratio = spectral.max(measured).min(1.0);
+                let ratio = spectral.max(measured);
                 if ratio < 1.0 {
                     now * (ratio / (1.0 - ratio)).max(1.0)
-                } else if now == 0.0 {
-                    0.0
                 } else {
                     f64::INFINITY
                 }
             })
             .collect(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::truncation;
+
+    #[test]
+    fn converged_values_have_finite_errors_and_growing_changes_do_not() {
+        // first value: rounding only, the changes growing; second: moving faster and faster
+        let history = [
+            vec![10.0, 5.0, 1.0],
+            vec![10.0, 5.1, 1.0],
+            vec![10.0 + 1.8e-15, 5.4, 1.0],
+        ];
+        let error = truncation(&history, 4).expect("three sweeps");
+        assert!(error[0] > 0.0 && error[0] < 1e-12, "{error:?}");
+        assert_eq!(error[1], f64::INFINITY);
+        assert_eq!(error[2], 0.0);
+        // nothing known of the gap: half of the digits
+        let tied = [vec![1.0, 1.0], vec![1.0, 1.0], vec![1.0 + 2.3e-16, 1.0]];
+        let error = truncation(&tied, 1).expect("three sweeps");
+        assert!(error[0] < 1e-7 && error[0] > 1e-9, "{error:?}");
+    }
 }

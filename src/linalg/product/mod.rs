@@ -49,8 +49,10 @@
 
 mod bidiagonal;
 mod graded;
+mod inner;
 mod kernel;
 mod leading;
+mod planes;
 mod scan;
 mod source;
 mod splitting;
@@ -69,6 +71,9 @@ use sweep::{Pass, analyse, backward_basis, pivoted_start, random_basis, refine};
 
 /// Standard errors in a predicted rounding error; see the module documentation.
 pub const ROUNDING: f64 = 4.0;
+
+/// A predicted error within this multiple of the tolerance is not blamed on the start.
+const NEAR_MISS: f64 = 100.0;
 
 /// Why a product has no spectrum.
 #[derive(Debug, thiserror::Error)]
@@ -414,10 +419,15 @@ fn escalate<S: LayerSource>(
     progress: Progress<'_>,
 ) -> Result<Estimate, ProductError> {
     let narrow = live.width(0) > live.rank;
+    let worst = |e: &Estimate| e.error.iter().copied().fold(0.0, f64::max);
     let mut best = attempt::<f64, S>(live, false, Arithmetic::Double, progress)?;
-    if !best.within(options.tolerance) && !narrow {
+    // a start in the wrong order costs many digits; a near miss is inherent, and on small layers
+    // double-double is as cheap as finding out
+    let near = options.extended
+        && live.rank <= kernel::SMALL
+        && worst(&best) <= NEAR_MISS * options.tolerance;
+    if !best.within(options.tolerance) && !narrow && !near {
         let again = attempt::<f64, S>(live, true, Arithmetic::Double, progress)?;
-        let worst = |e: &Estimate| e.error.iter().copied().fold(0.0, f64::max);
         if worst(&again) < worst(&best) {
             best = again;
         }

@@ -7,8 +7,11 @@
 //! the rank, exactly.
 
 use super::bidiagonal::Bidiagonal;
+use super::inner::Inner;
+use super::kernel::{SMALL, norm};
 use super::source::{Layer, LayerSource};
 use super::{ProductError, Progress, Stage};
+use crate::linalg::vectorised::vectorised;
 use crate::linalg::view::NonFinite;
 use crate::scale::{exponent_of, ldexp};
 use faer::MatRef;
@@ -249,7 +252,7 @@ fn add_factors(
     layer: usize,
 ) -> Result<(), ProductError> {
     let (rows, cols) = (w.rows(), w.cols());
-    let (top, last) = if rows.min(cols) <= 48 {
+    let (top, last) = if rows.min(cols) <= SMALL {
         let shape = Bidiagonal::of(if rows >= cols {
             w.clone()
         } else {
@@ -273,7 +276,7 @@ fn add_factors(
     if rows == cols {
         let n = rows as f64;
         sum.log2_det += log2_det(w) + n * exponent as f64;
-        let frobenius = super::kernel::norm(w.entries());
+        let frobenius = norm(w.entries());
         sum.det_sensitivity += frobenius * n.sqrt() / last;
     }
     Ok(())
@@ -282,49 +285,52 @@ fn add_factors(
 /// log2 |det| by elimination with partial pivoting; the determinant itself may leave `f64`.
 fn log2_det(w: &Layer) -> f64 {
     let n = w.rows();
-    let mut mantissa = 1.0f64;
-    let mut exponent = 0i64;
-    let mut multiply = |x: f64| {
+    let pivots = if n > SMALL {
+        let f = MatRef::from_column_major_slice(w.entries(), n, n).partial_piv_lu();
+        (0..n).map(|i| f.U()[(i, i)]).collect()
+    } else {
+        eliminate(&mut w.entries().to_vec(), n)
+    };
+    let (mut mantissa, mut exponent) = (1.0f64, 0i64);
+    for x in pivots {
         mantissa *= x.abs();
         if mantissa != 0.0 {
             let e = i64::from(exponent_of(mantissa));
             mantissa = ldexp(mantissa, -e);
             exponent += e;
         }
-    };
-    if n > 48 {
-        let f = MatRef::from_column_major_slice(w.entries(), n, n).partial_piv_lu();
-        (0..n).for_each(|i| multiply(f.U()[(i, i)]));
-    } else {
-        let mut a = w.entries().to_vec();
-        pulp::Arch::new().dispatch(|| {
-            for j in 0..n {
-                let (left, right) = a.split_at_mut((j + 1) * n);
-                let x = &mut left[j * n..];
-                let mut p = j;
-                for i in j..n {
-                    if x[i].abs() > x[p].abs() {
-                        p = i;
-                    }
-                }
-                x.swap(j, p);
-                multiply(x[j]);
-                if x[j] == 0.0 {
-                    return;
-                }
-                let inverse = x[j].recip();
-                for v in &mut x[j + 1..] {
-                    *v *= inverse;
-                }
-                for column in right.chunks_exact_mut(n) {
-                    column.swap(j, p);
-                    let s = column[j];
-                    for (y, l) in column[j + 1..].iter_mut().zip(&x[j + 1..]) {
-                        *y -= s * l;
-                    }
-                }
-            }
-        });
     }
     mantissa.log2() + exponent as f64
+}
+
+vectorised! {
+/// Pivots of an elimination with partial pivoting, up to the first that vanishes.
+fn eliminate(a: &mut [f64], n: usize) -> Vec<f64> {
+    let mut pivots = Vec::with_capacity(n);
+    for j in 0..n {
+        let (left, right) = a.split_at_mut((j + 1) * n);
+        let x = &mut left[j * n..];
+        let mut p = j;
+        for i in j..n {
+            if x[i].abs() > x[p].abs() {
+                p = i;
+            }
+        }
+        x.swap(j, p);
+        pivots.push(x[j]);
+        if x[j] == 0.0 {
+            break;
+        }
+        let inverse = x[j].recip();
+        for v in &mut x[j + 1..] {
+            *v *= inverse;
+        }
+        for column in right.chunks_exact_mut(n) {
+            column.swap(j, p);
+            let s = -column[j];
+            f64::axpy(&mut column[j + 1..], s, &x[j + 1..]);
+        }
+    }
+    pivots
+}
 }

@@ -11,6 +11,7 @@
 use super::ROUNDING;
 use super::kernel::Dense;
 use crate::linalg::dd::Real;
+use crate::linalg::vectorised::vectorised;
 
 /// Accumulated amplification for all pairs of indices, in units of the roundoff.
 pub(super) struct Splitting {
@@ -37,26 +38,11 @@ impl Splitting {
 
     /// One layer with triangular factor `r` and errors of size `spread`.
     pub fn step<T: Real>(&mut self, r: &Dense<T>, spread: f64) {
-        let n = self.n;
         for (i, (d, g)) in self.diagonal.iter_mut().zip(&mut self.growth).enumerate() {
             *d = r.at(i, i).to_f64().abs().max(1e-300);
             *g += d.log2();
         }
-        let (d, pairs, ratios) = (&self.diagonal, &mut self.pairs, &mut self.ratios);
-        pulp::Arch::new().dispatch(|| {
-            for j in 0..n {
-                let (here, inverse) = (d[j], d[j].recip());
-                let (upper, lower) = pairs[j * n..(j + 1) * n].split_at_mut(j);
-                let before = &mut ratios[j * n..j * n + j];
-                for ((y, z), d) in upper.iter_mut().zip(before).zip(d) {
-                    *y += *z * spread / d;
-                    *z *= here / d;
-                }
-                for (x, d) in lower[1..].iter_mut().zip(&d[j + 1..]) {
-                    *x = (*x * d + spread) * inverse;
-                }
-            }
-        });
+        advance(&self.diagonal, spread, &mut self.pairs, &mut self.ratios);
     }
 
     /// What mixing adds to the rounding error of each index. First order for pairs of equal
@@ -75,4 +61,24 @@ impl Splitting {
         }
         squares.into_iter().map(f64::sqrt).collect()
     }
+}
+
+vectorised! {
+/// The recursions of `pairs` and `ratios` over one layer with diagonal `d`.
+fn advance(d: &[f64], spread: f64, pairs: &mut [f64], ratios: &mut [f64]) -> () {
+    let n = d.len();
+    for j in 0..n {
+        let (here, inverse) = (d[j], d[j].recip());
+        let (upper, lower) = pairs[j * n..(j + 1) * n].split_at_mut(j);
+        let before = &mut ratios[j * n..j * n + j];
+        for ((y, z), d) in upper.iter_mut().zip(before).zip(d) {
+            let quotient = *z / d;
+            *y += quotient * spread;
+            *z = quotient * here;
+        }
+        for (x, d) in lower[1..].iter_mut().zip(&d[j + 1..]) {
+            *x = (*x * d + spread) * inverse;
+        }
+    }
+}
 }

@@ -1,11 +1,12 @@
 //! The two passes over a chain: discrete QR forward, covariant vectors backward.
 
 use super::graded::{Graded, LogValues, inverse_upper, normalise_columns, project_out};
-use super::kernel::{Dense, Kernel, axpy, pivot_order};
+use super::kernel::{Dense, Kernel, norm, pivot_order};
 use super::scan::Live;
 use super::source::{Layer, LayerSource};
 use super::splitting::Splitting;
 use super::{ProductError, Progress, Stage};
+use crate::linalg::vectorised::vectorised;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
@@ -212,7 +213,7 @@ impl<T: Kernel> Step<T> {
             r,
             // after the swap `next` holds the old basis
             q: self.wide.then(|| self.next.clone()),
-            frobenius: super::kernel::norm(self.w.entries()),
+            frobenius: norm(self.w.entries()),
             spread: spread(&self.w),
             fingerprint: fingerprint(&self.w),
         })
@@ -278,8 +279,8 @@ impl<T: Kernel> Backward<T> {
             T::multiply_transposed(&self.w, p, next);
             scale_columns(next, &growth);
             project_out(next, q);
-            for (norm, column) in self.norms.iter_mut().zip(next.data.chunks_exact(q.rows)) {
-                *norm = norm.hypot(super::kernel::norm(column).to_f64());
+            for (p, column) in self.norms.iter_mut().zip(next.data.chunks_exact(q.rows)) {
+                *p = p.hypot(norm(column).to_f64());
             }
             add_inside(next, q, &inverse);
             std::mem::swap(p, next);
@@ -302,6 +303,7 @@ impl<T: Kernel> Backward<T> {
     }
 }
 
+vectorised! {
 /// Largest Euclidean norm of a row or a column.
 fn spread(w: &Layer) -> f64 {
     let mut rows = vec![0.0f64; w.rows()];
@@ -316,6 +318,7 @@ fn spread(w: &Layer) -> f64 {
         largest = largest.max(column);
     }
     rows.into_iter().fold(largest, f64::max).sqrt()
+}
 }
 
 /// Hash of the entries (FNV-1a by words).
@@ -355,13 +358,13 @@ fn scale_columns<T: Kernel>(a: &mut Dense<T>, factors: &[f64]) {
     }
 }
 
+vectorised! {
 /// `out += q inverse^T` for upper triangular `inverse`.
-fn add_inside<T: Kernel>(out: &mut Dense<T>, q: &Dense<T>, inverse: &Dense<T>) {
-    pulp::Arch::new().dispatch(|| {
-        for (i, column) in out.data.chunks_exact_mut(q.rows).enumerate() {
-            for j in i..q.cols {
-                axpy(column, inverse.at(i, j), q.column(j));
-            }
+fn add_inside<T: Kernel>(out: &mut Dense<T>, q: &Dense<T>, inverse: &Dense<T>) -> () {
+    for (i, column) in out.data.chunks_exact_mut(q.rows).enumerate() {
+        for j in i..q.cols {
+            T::axpy(column, inverse.at(i, j), q.column(j));
         }
-    });
+    }
+}
 }
