@@ -117,7 +117,7 @@ pub(super) fn qr<T: Inner>(a: &mut Dense<T>, r: &mut Dense<T>) -> () {
     let width = planes.width;
     // vectors in place of the columns of `a` below the diagonal
     let mut tau = vec![T::ZERO; n];
-    for j in 0..n {
+    for (j, tau) in tau.iter_mut().enumerate() {
         let (block, lane) = (j / LANES, j % LANES);
         let x = &mut a.data[j * m + j..(j + 1) * m];
         for (x, row) in x.iter_mut().zip(planes.data[j * width..].chunks_exact(width)) {
@@ -131,14 +131,14 @@ pub(super) fn qr<T: Inner>(a: &mut Dense<T>, r: &mut Dense<T>) -> () {
         } else {
             let beta = if alpha >= T::ZERO { -length } else { length };
             let inverse = T::ONE / (alpha - beta);
-            tau[j] = (beta - alpha) / beta;
+            *tau = (beta - alpha) / beta;
             r.data[j * n + j] = beta;
             x[0] = T::ONE;
             for v in &mut x[1..] {
                 *v *= inverse;
             }
             // columns before j are finished, what happens to them there does not matter
-            planes.reflect(j, (j + 1) / LANES, tau[j], x);
+            planes.reflect(j, (j + 1) / LANES, *tau, x);
         }
         for l in j + 1..n {
             r.data[l * n + j] = T::get(&planes.data[j * width + l / LANES], l % LANES);
