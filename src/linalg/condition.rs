@@ -236,6 +236,10 @@ fn certified(a: &MatrixRef<'_>, w: Widened, norm: Norm) -> Conditioning {
     };
     let mut c = assemble(a, make(x.largest), make(x.smallest), x.method);
     c.rank.exact = x.rank;
+    if x.second > rank_threshold(a) && !above_threshold(&c, rank_threshold(a)) {
+        // one singular value lies below the threshold, the next is proved to lie above
+        c.rank.numerical = Some(smaller_dimension(a) - 1);
+    }
     c.remark = x.remark;
     if norm != Norm::Two {
         let (cond, method) = other_norm(&p, &c, norm, Certainty::Certified, w.rounded);
@@ -307,15 +311,12 @@ fn other_norm(
 
 /// Fills in what follows from the enclosures: rank and remark.
 fn finish(a: &MatrixRef<'_>, mut c: Conditioning) -> Conditioning {
-    let n = a.rows().min(a.cols());
-    let u = c.element_type.unit_roundoff();
-    let (top, bottom) = (c.sigma_max.enclosure.value(), c.sigma_min.enclosure.value());
-    let threshold = (a.rows().max(a.cols()) as f64 * 2.0 * u).min(0.5);
+    let threshold = rank_threshold(a);
     if c.rank.numerical.is_none() {
-        c.rank.numerical = if top.is_zero() {
+        c.rank.numerical = if c.sigma_max.enclosure.is_zero() {
             Some(0)
-        } else if (bottom / top).ln() > threshold.ln() {
-            Some(n)
+        } else if above_threshold(&c, threshold) {
+            Some(smaller_dimension(a))
         } else {
             numerical_rank(a, threshold, c.sigma_max.certainty)
         };
@@ -328,6 +329,22 @@ fn finish(a: &MatrixRef<'_>, mut c: Conditioning) -> Conditioning {
         ));
     }
     c
+}
+
+/// The smaller dimension: how many singular values there are.
+fn smaller_dimension(a: &MatrixRef<'_>) -> usize {
+    a.rows().min(a.cols())
+}
+
+/// Singular values below this fraction of the largest count as zero: `max(rows, cols) * 2u`, the
+/// convention of `numpy.linalg.matrix_rank` for the storage format.
+fn rank_threshold(a: &MatrixRef<'_>) -> f64 {
+    (a.rows().max(a.cols()) as f64 * 2.0 * a.element_type().unit_roundoff()).min(0.5)
+}
+
+fn above_threshold(c: &Conditioning, threshold: f64) -> bool {
+    let (top, bottom) = (c.sigma_max.enclosure.value(), c.sigma_min.enclosure.value());
+    (bottom / top).ln() > threshold.ln()
 }
 
 /// Largest `m n^2` for which a near-singular matrix gets a full decomposition to count its rank.

@@ -227,17 +227,72 @@ fn solve_strip(x: MatMut<'_, f64>, l: MatRef<'_, f64>) -> () {
 }
 }
 
+/// An entry type that widens to `f64`.
+pub trait Widen: Copy {
+    /// The same number.
+    fn widen(self) -> f64;
+}
+impl Widen for f64 {
+    #[inline(always)]
+    fn widen(self) -> f64 {
+        self
+    }
+}
+impl Widen for f32 {
+    #[inline(always)]
+    fn widen(self) -> f64 {
+        f64::from(self)
+    }
+}
+
+/// Adds `a * column` to `y` and returns `column^T x`, in one pass.
+#[inline(always)]
+fn axpy_dot<T: Widen>(a: f64, column: &[T], x: &[f64], y: &mut [f64]) -> f64 {
+    const LANES: usize = 16;
+    let mut acc = [0.0f64; LANES];
+    let (cc, cr) = column.as_chunks::<LANES>();
+    let (xc, xr) = x.as_chunks::<LANES>();
+    let (yc, yr) = y.as_chunks_mut::<LANES>();
+    for ((c, x), y) in cc.iter().zip(xc).zip(yc) {
+        // whole blocks in locals: the compiler cannot tell that `y` is apart from the rest
+        let v = c.map(T::widen);
+        let mut block = *y;
+        for k in 0..LANES {
+            block[k] = v[k].mul_add(a, block[k]);
+            acc[k] = v[k].mul_add(x[k], acc[k]);
+        }
+        *y = block;
+    }
+    let mut sum: f64 = acc.iter().sum();
+    for ((c, x), y) in cr.iter().zip(xr).zip(yr) {
+        let v = c.widen();
+        *y = v.mul_add(a, *y);
+        sum = v.mul_add(*x, sum);
+    }
+    sum
+}
+
 vectorised! {
 /// `y = S x` for a symmetric matrix given by its lower half, reading each entry once.
 pub fn apply_symmetric_lower(s: &Mat<f64>, x: &[f64], y: &mut [f64]) -> () {
-    let n = x.len();
     y.fill(0.0);
-    for j in 0..n {
-        let col = &s.col_as_slice(j)[j..];
-        y[j] += col[0] * x[j];
-        let (below, xs, ys) = (&col[1..], &x[j + 1..], &mut y[j + 1..]);
-        axpy_inline(x[j], below, ys);
-        y[j] += dot_inline(below, xs);
+    for j in 0..x.len() {
+        let col = &s.col_as_slice(j)[j..x.len()];
+        let (head, tail) = y[j..].split_at_mut(1);
+        head[0] += col[0] * x[j] + axpy_dot(x[j], &col[1..], &x[j + 1..], tail);
+    }
+}
+}
+
+vectorised! {
+/// [`apply_symmetric_lower`] with entries in single precision.
+pub fn apply_symmetric_lower_single(s: &Mat<f32>, x: &[f64], y: &mut [f64]) -> () {
+    y.fill(0.0);
+    for j in 0..x.len() {
+        let col = &s.col_as_slice(j)[j..x.len()];
+        let (head, tail) = y[j..].split_at_mut(1);
+        let diagonal = f64::from(col[0]) * x[j];
+        head[0] += diagonal + axpy_dot(x[j], &col[1..], &x[j + 1..], tail);
     }
 }
 }

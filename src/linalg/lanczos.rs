@@ -36,7 +36,7 @@ pub struct Stop {
 /// Largest eigenpair of the symmetric positive semidefinite operator `op` (`y <- op(x)`) of order
 /// `n >= 1`. The start vector is fixed, so results repeat exactly. `None` if the operator returns a
 /// value that is not finite.
-pub fn largest(n: usize, stop: &Stop, mut op: impl FnMut(&[f64], &mut [f64])) -> Option<Extreme> {
+pub fn largest(n: usize, stop: &Stop, op: impl FnMut(&[f64], &mut [f64])) -> Option<Extreme> {
     let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0x1505_3E7E);
     let mut q: Vec<f64> = (0..n).map(|_| rng.random::<f64>() + 0.1).collect();
     // a start without sign changes suits non-negative matrices; alternate some signs for the rest
@@ -45,6 +45,17 @@ pub fn largest(n: usize, stop: &Stop, mut op: impl FnMut(&[f64], &mut [f64])) ->
             *x = -*x;
         }
     }
+    largest_from(q, stop, op)
+}
+
+/// [`largest`] from a start vector that is not zero.
+pub fn largest_from(
+    start: Vec<f64>,
+    stop: &Stop,
+    mut op: impl FnMut(&[f64], &mut [f64]),
+) -> Option<Extreme> {
+    let n = start.len();
+    let mut q = start;
     normalise(&mut q);
     let max = stop.max_iterations.min(n).max(1);
     let mut basis: Vec<Vec<f64>> = Vec::with_capacity(max.min(64));

@@ -238,28 +238,29 @@ pub fn structure(a: &MatrixRef<'_>) -> Structure {
 
 /// Rows, columns and the number of non-zero entries; `None` if an entry is not finite.
 fn scan(a: &MatrixRef<'_>) -> Option<(Vec<Line>, Vec<Line>, u64)> {
-    // Blocks of rows keep both storage orders in cache.
-    const BLOCK: usize = 32;
+    if !a.rows_are_contiguous() {
+        let (cols, rows, total) = scan(&a.transposed())?;
+        return Some((rows, cols, total));
+    }
     let (m, n) = (a.rows(), a.cols());
     let (mut rows, mut cols) = (vec![Line::default(); m], vec![Line::default(); n]);
+    let components = a.components();
+    let mut entries = vec![0.0; n * components];
     let mut total = 0u64;
-    for start in (0..m).step_by(BLOCK) {
-        for (j, col) in cols.iter_mut().enumerate() {
-            for (i, row) in rows.iter_mut().enumerate().skip(start).take(BLOCK) {
-                let (re, im) = a.get(i, j);
-                if !(re.is_finite() && im.is_finite()) {
-                    return None;
-                }
-                if re == 0.0 && im == 0.0 {
-                    continue;
-                }
-                for (x, part) in [(re, 0), (im, 1)] {
-                    if x != 0.0 {
-                        let p = parts(x);
-                        row.push(2 * j as u64 + part, p);
-                        col.push(2 * i as u64 + part, p);
-                    }
-                }
+    for (i, row) in rows.iter_mut().enumerate() {
+        a.decode_line(true, i, &mut entries);
+        if !entries.iter().all(|x| x.is_finite()) {
+            return None;
+        }
+        for (j, (entry, col)) in entries.chunks_exact(components).zip(&mut cols).enumerate() {
+            let mut zero = true;
+            for (part, &x) in entry.iter().enumerate().filter(|(_, x)| **x != 0.0) {
+                let p = parts(x);
+                row.push((2 * j + part) as u64, p);
+                col.push((2 * i + part) as u64, p);
+                zero = false;
+            }
+            if !zero {
                 row.nonzeros += 1;
                 col.nonzeros += 1;
                 total += 1;

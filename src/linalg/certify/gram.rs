@@ -61,6 +61,8 @@ pub struct Top {
 pub struct Bottom {
     /// Limits of the smallest eigenvalue.
     pub smallest: Limits,
+    /// Lower limit of every other eigenvalue (after the first pair, in an embedding).
+    pub second: f64,
 }
 
 impl Problem {
@@ -267,15 +269,29 @@ impl Gram {
         self.error + gamma(n + 2) * trace + 8.0 * U * (self.frobenius + 2.0 * mu)
     }
 
-    /// Largest eigenvalue of `B` by Lanczos.
+    /// Largest eigenvalue of `B` by Lanczos. Where memory traffic matters, most of the iteration
+    /// reads the matrix in single precision, and a few steps from its result restore the rest.
     pub fn largest_ritz(&self, tolerance: f64) -> Option<Extreme> {
-        let stop = Stop {
+        const LARGE: usize = 256;
+        let n = self.order();
+        let stop = |tolerance, second, max_iterations| Stop {
             tolerance,
-            second: 0.1,
-            max_iterations: 300,
+            second,
+            max_iterations,
         };
-        lanczos::largest(self.order(), &stop, |x, y| {
-            dense::apply_symmetric_lower(&self.lower, x, y);
+        let double = |x: &[f64], y: &mut [f64]| dense::apply_symmetric_lower(&self.lower, x, y);
+        if n < LARGE {
+            return lanczos::largest(n, &stop(tolerance, 0.1, 300), double);
+        }
+        let single = Mat::from_fn(n, n, |i, j| self.lower[(i, j)] as f32);
+        let coarse = lanczos::largest(n, &stop(1e-7, 0.1, 300), |x, y| {
+            dense::apply_symmetric_lower_single(&single, x, y);
+        })?;
+        let fine =
+            lanczos::largest_from(coarse.vector, &stop(tolerance, f64::INFINITY, 16), double)?;
+        Some(Extreme {
+            second: coarse.second,
+            ..fine
         })
     }
 }
@@ -385,7 +401,8 @@ pub fn certify_bottom(p: &Problem, g: &Gram) -> Option<Bottom> {
     if n <= p.multiplicity {
         // a single eigenvalue is its own Rayleigh quotient
         smallest.lo = quotient.rho_lo;
-        return Some(Bottom { smallest });
+        let second = f64::INFINITY;
+        return Some(Bottom { smallest, second });
     }
     if let Some((inverse, _)) = ritz.second {
         let second = 1.0 / inverse;
@@ -394,9 +411,10 @@ pub fn certify_bottom(p: &Problem, g: &Gram) -> Option<Bottom> {
             for fraction in [0.5, 0.2] {
                 let mu = lambda + fraction * gap;
                 let proof = g.definite(1.0, mu, gap, &directions);
-                if let Some((lo, _)) = proof.and_then(|slack| quotient.smallest(down(mu - slack))) {
+                let second = proof.map_or(0.0, |slack| down(mu - slack));
+                if let Some((lo, _)) = quotient.smallest(second) {
                     smallest.lo = lo;
-                    return Some(Bottom { smallest });
+                    return Some(Bottom { smallest, second });
                 }
             }
         }
@@ -408,7 +426,8 @@ pub fn certify_bottom(p: &Problem, g: &Gram) -> Option<Bottom> {
         }
         if let Some(slack) = g.definite(1.0, mu, 0.0, &[]) {
             smallest.lo = down(mu - slack);
-            return Some(Bottom { smallest });
+            let second = smallest.lo;
+            return Some(Bottom { smallest, second });
         }
     }
     None
@@ -543,7 +562,7 @@ pub(crate) mod tests {
             prop_assert!(above <= 1, "{above} singular values above {top:?}");
             let (lo, hi) = (sqrt_down(top.largest.lo), sqrt_up(top.largest.hi));
             prop_assert!(exact.proves_sigma_max_in(lo, hi, 0, BUDGET).unwrap());
-            if let Some(Bottom { smallest }) = certify_bottom(&p, &g) {
+            if let Some(Bottom { smallest, .. }) = certify_bottom(&p, &g) {
                 let (lo, hi) = (sqrt_down(smallest.lo), sqrt_up(smallest.hi));
                 prop_assert!(exact.proves_sigma_min_in(lo, hi, 0, BUDGET).unwrap());
                 prop_assert!(lo > 0.0);

@@ -47,6 +47,8 @@ struct Extremes {
     value: f64,
     /// The rung that gave the limits.
     method: Method,
+    /// Lower limit of every other singular value (other than a copy in an embedding).
+    second: f64,
 }
 
 fn width(l: &Limits) -> f64 {
@@ -73,6 +75,8 @@ pub struct Certified {
     pub method: Method,
     /// The rank, where it is proved.
     pub rank: Option<usize>,
+    /// Lower limit of `sigma_{n-1} / sigma_1`, where a gap was proved on the way; 0 otherwise.
+    pub second: f64,
     /// Why the matrix is singular or what could not be proved.
     pub remark: Option<String>,
 }
@@ -88,6 +92,7 @@ pub fn certify(a: &MatrixRef<'_>, w: &Problem, exponent: i64, rounded: usize) ->
         smallest,
         method: Method::Structure,
         rank: Some(rank),
+        second: 0.0,
         remark: (rank < n).then(|| format!("exactly singular: {found}")),
     };
     match found {
@@ -124,6 +129,7 @@ pub fn certify(a: &MatrixRef<'_>, w: &Problem, exponent: i64, rounded: usize) ->
         smallest: Enclosure::ZERO,
         method,
         rank,
+        second: 0.0,
         remark: Some(remark),
     };
     if found.is_singular() {
@@ -146,6 +152,7 @@ pub fn certify(a: &MatrixRef<'_>, w: &Problem, exponent: i64, rounded: usize) ->
             },
             value: 0.0,
             method: Method::Gram,
+            second: 0.0,
         },
     };
     let mut rank = None;
@@ -171,6 +178,7 @@ pub fn certify(a: &MatrixRef<'_>, w: &Problem, exponent: i64, rounded: usize) ->
                             smallest,
                             method: Method::Rational,
                             rank: Some(n),
+                            second: 0.0,
                             remark: None,
                         };
                     }
@@ -199,6 +207,7 @@ pub fn certify(a: &MatrixRef<'_>, w: &Problem, exponent: i64, rounded: usize) ->
         smallest,
         method: ladder.out.method,
         rank,
+        second: down(ladder.out.second / sqrt_up(top.largest.hi)),
         remark,
     }
 }
@@ -275,6 +284,7 @@ impl Ladder<'_> {
                 hi: sqrt_up(b.smallest.hi),
             };
             self.out.improve(limits, Method::Gram);
+            self.out.second = self.out.second.max(sqrt_down(b.second));
         }
         self.narrow()
     }
@@ -282,6 +292,7 @@ impl Ladder<'_> {
     fn climb_factor(&mut self, l: &Mat<f64>) -> bool {
         if let Some(s) = factor::certify_smallest(self.problem, l) {
             self.out.improve(s.sigma, Method::InverseFactor);
+            self.out.second = self.out.second.max(s.second);
         }
         self.narrow()
     }
@@ -294,6 +305,7 @@ impl Ladder<'_> {
         }
         if let Some(s) = doubledouble::certify_smallest(p) {
             self.out.improve(s.sigma, Method::DoubleDouble);
+            self.out.second = self.out.second.max(s.second);
             if !self.narrow() {
                 // a cluster at the bottom has no gap to use; elsewhere the gap is now proved
                 let sharp = factor::sharpen(p, l, s);
