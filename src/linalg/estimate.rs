@@ -33,7 +33,7 @@ pub fn extremes(a: &Mat<f64>) -> Option<Estimate> {
     // vector is then judged by the matrix itself, where the rounding enters squared.
     let single = Mat::from_fn(n, n, |i, j| square[(i, j)] as f32);
     let stop = Stop {
-        tolerance: 1e-6,
+        tolerance: 5e-6,
         second: f64::INFINITY,
         max_iterations: 400,
     };

@@ -9,7 +9,7 @@ fn near(value: &Value, expected: f64, relative: f64) -> bool {
 }
 
 /// kappa of [[1,2],[3,4]] = (15 + sqrt(221)) / 2, since sigma^2 are the roots of x^2 - 30x + 4.
-/// Of `[[1, 2], [3, 4]]`: (15 + sqrt 221) / 2. NumPy answers 14.933034373659268, off by 1e-15 and outside
+/// Of `[[1, 2], [3, 4]]`: (15 + sqrt 221) / 2. NumPy answers 14.933034373659265 here, off by 8e-16 and outside
 /// the proved interval.
 const KAPPA: f64 = 14.933034373659253;
 
