@@ -1,5 +1,30 @@
 //! Isometer: condition numbers with proof, and backprop treated analytically as a product of
 //! layer Jacobians.
+//!
+//! *How far is a matrix, or a network, from an isometry?* A matrix with condition number 1 stretches
+//! every direction alike. Every number here leaves its function with what it is worth: a proved
+//! enclosure that includes the rounding of our own arithmetic, an exact value, or an estimate with
+//! its error ([`scale::Certainty`]).
+//!
+//! - [`scale`]: magnitudes kept as logarithms ([`scale::LogScale`]), bounds with a direction, and
+//!   enclosures.
+//! - [`linalg`]: the numerical kernel. [`linalg::condition::condition`] gives condition numbers of
+//!   matrices as stored, [`linalg::norms`] their norms, [`linalg::singular`] all singular values,
+//!   [`linalg::product`] the singular values of products of any length, [`linalg::exact`] ranks,
+//!   inverses and counts in exact arithmetic, [`linalg::structure`] what can be read off the entries.
+//! - [`formats`]: files and streams to named tensors, memory-mapped; npy, npz, safetensors, Matrix
+//!   Market and text.
+//! - [`report`]: results to tables, markdown, csv and JSON; values in, bytes out.
+//!
+//! ```
+//! use isometer::linalg::condition::{ConditionOptions, condition};
+//! use isometer::linalg::view::MatrixRef;
+//!
+//! let a = MatrixRef::row_major(&[1.0, 2.0, 3.0, 4.0], 2, 2).unwrap();
+//! let c = condition(&a, &ConditionOptions::default()).unwrap();
+//! let (value, lo, hi) = c.cond.enclosure.to_linear().unwrap();
+//! assert!(lo <= value && value <= hi && hi - lo < 1e-12);
+//! ```
 
 #![deny(missing_docs)]
 

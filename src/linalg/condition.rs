@@ -1,5 +1,6 @@
 //! Condition numbers with what they are worth.
 
+pub use super::certify::Method;
 use super::certify::{
     self,
     gram::Problem,
@@ -7,38 +8,12 @@ use super::certify::{
 };
 use super::element::ElementType;
 use super::estimate;
+pub use super::norms::Norm;
 use super::rounding::{down, up};
 use super::singular::{SingularError, singular_values};
 use super::view::{MatrixRef, NonFinite};
 use super::widen::Widened;
 use crate::scale::{Certainty, Enclosure};
-use std::fmt;
-
-/// The norm a condition number refers to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Norm {
-    /// Spectral norm: largest over smallest singular value.
-    #[default]
-    Two,
-    /// Largest absolute column sum.
-    One,
-    /// Largest absolute row sum.
-    Inf,
-    /// Frobenius norm.
-    Frobenius,
-}
-
-impl Norm {
-    /// The word used on the command line and in JSON.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Norm::Two => "2",
-            Norm::One => "1",
-            Norm::Inf => "inf",
-            Norm::Frobenius => "fro",
-        }
-    }
-}
 
 /// How much work to spend.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,46 +43,6 @@ pub struct Measured {
     pub enclosure: Enclosure,
     /// Whether the limits are proved or predicted.
     pub certainty: Certainty,
-}
-
-/// How a result was reached: the rung of the ladder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
-    /// Read off the matrix: zero, one row or column, or at most one non-zero per row and column.
-    Structure,
-    /// Cholesky proof on the Gram matrix, sharpened by Kato-Temple.
-    Gram,
-    /// Approximate inverse factor in double precision.
-    InverseFactor,
-    /// Approximate inverse factor in double-double.
-    DoubleDouble,
-    /// Exact rational arithmetic.
-    Rational,
-    /// Lanczos and inverse Lanczos, not proved.
-    Lanczos,
-    /// Full singular value decomposition, not proved.
-    Svd,
-}
-
-impl Method {
-    /// The word used in JSON and tables.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Method::Structure => "structure",
-            Method::Gram => "gram-kato-temple",
-            Method::InverseFactor => "inverse-factor",
-            Method::DoubleDouble => "double-double",
-            Method::Rational => "exact-rational",
-            Method::Lanczos => "lanczos",
-            Method::Svd => "svd",
-        }
-    }
-}
-
-impl fmt::Display for Method {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
 }
 
 /// Rank of a matrix, as far as it is known.

@@ -3,16 +3,61 @@
 //! Every norm is computed on entries scaled by a power of two to magnitude at most 1 and returned
 //! as an [`Enclosure`] that covers the rounding of the sum.
 
+use super::certify::{self, gram::Problem};
 use super::rounding::{gamma, up};
 use super::view::{MatrixRef, NonFinite};
 use crate::scale::{Enclosure, exponent_of, ldexp};
+
+/// The norm a condition number refers to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Norm {
+    /// Spectral norm: largest over smallest singular value.
+    #[default]
+    Two,
+    /// Largest absolute column sum.
+    One,
+    /// Largest absolute row sum.
+    Inf,
+    /// Frobenius norm.
+    Frobenius,
+}
+
+impl Norm {
+    /// The word used on the command line and in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Norm::Two => "2",
+            Norm::One => "1",
+            Norm::Inf => "inf",
+            Norm::Frobenius => "fro",
+        }
+    }
+}
+
+/// Spectral norm `|A|_2`, the largest singular value: a proved enclosure, `O(m n^2)` operations for an
+/// `m x n` matrix with `m >= n`. Theorem: kato-temple.
+///
+/// # Errors
+/// The first entry that is NaN or infinite.
+pub fn two(a: &MatrixRef<'_>) -> Result<Enclosure, NonFinite> {
+    let w = a.widen()?;
+    if a.max_component() == 0.0 {
+        return Ok(Enclosure::ZERO);
+    }
+    let p = Problem::new(w.mat, w.multiplicity);
+    Ok(certify::largest(&p, w.exponent, w.rounded))
+}
 
 /// Largest absolute column sum `|A|_1`.
 ///
 /// # Errors
 /// The first entry that is NaN or infinite.
 pub fn one(a: &MatrixRef<'_>) -> Result<Enclosure, NonFinite> {
-    inf(&a.transposed())
+    inf(&a.transposed()).map_err(|bad| NonFinite {
+        row: bad.col,
+        col: bad.row,
+        ..bad
+    })
 }
 
 /// Largest absolute row sum `|A|_inf`.
@@ -102,4 +147,70 @@ fn around(x: f64, relative: f64, e: i64) -> Enclosure {
     }
     let slack = up(x * relative + 1e-290);
     Enclosure::new(x, (x - slack).max(0.0), up(x + slack), e).unwrap_or(Enclosure::ZERO)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use rand::{RngExt, SeedableRng};
+
+    fn all(a: &MatrixRef<'_>) -> [Enclosure; 5] {
+        [one(a), two(a), inf(a), frobenius(a), max(a)].map(|n| n.unwrap())
+    }
+
+    proptest! {
+        /// Known relations hold, and a power of two moves every norm exactly, to either end of f64.
+        #[test]
+        fn relations_and_scaling(m in 1usize..9, n in 1usize..9, seed: u64, shift in -900i64..900) {
+            let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
+            let x: Vec<f64> = (0..m * n).map(|_| rng.random::<f64>() - 0.5).collect();
+            let a = MatrixRef::row_major(&x, m, n).unwrap();
+            let norms = all(&a);
+            let [n1, n2, ni, nf, nm] = norms.map(|e| e.to_linear().unwrap());
+            // max <= 2-norm <= Frobenius <= sqrt(rank) 2-norm, and |A|_2^2 <= |A|_1 |A|_inf
+            prop_assert!(nm.1 <= n2.2 && n2.1 <= nf.2);
+            prop_assert!(nf.1 <= (m.min(n) as f64).sqrt() * n2.2 * (1.0 + 1e-14));
+            prop_assert!(n2.1 * n2.1 <= n1.2 * ni.2 * (1.0 + 1e-14));
+            let y: Vec<f64> = x.iter().map(|&v| ldexp(v, shift)).collect();
+            let b = MatrixRef::row_major(&y, m, n).unwrap();
+            for (before, after) in norms.iter().zip(all(&b)) {
+                let moved = before.shifted(shift);
+                prop_assert!((moved.value().ln() - after.value().ln()).abs() < 1e-13 * 700.0);
+                prop_assert!(before.relative_width() < 1e-12);
+            }
+        }
+    }
+
+    #[test]
+    fn integers_are_exact_where_sums_are() {
+        let x = [3.0, -4.0, 0.0, 12.0];
+        let a = MatrixRef::row_major(&x, 2, 2).unwrap();
+        let [n1, _, ni, nf, nm] = all(&a).map(|e| e.to_linear().unwrap());
+        for ((value, lo, hi), truth) in [(n1, 16.0), (ni, 12.0), (nf, 13.0), (nm, 12.0)] {
+            assert!(
+                value == truth && lo <= truth && truth <= hi,
+                "{value} is not {truth}"
+            );
+        }
+    }
+
+    #[test]
+    fn squares_may_leave_the_range() {
+        for (entry, norm) in [(1e-23f32, 8e-23), (1e19, 8e19)] {
+            let x = [entry; 64];
+            let f = frobenius(&MatrixRef::row_major(&x, 64, 1).unwrap()).unwrap();
+            let (value, ..) = f.to_linear().unwrap();
+            assert!((value / norm - 1.0).abs() < 1e-7, "{value} is not {norm}");
+        }
+        let x = [f64::MAX, f64::MAX];
+        let a = MatrixRef::row_major(&x, 1, 2).unwrap();
+        let sum = inf(&a).unwrap();
+        assert!(sum.to_linear().is_none() && (sum.value().log2() - 1025.0).abs() < 1e-12);
+        let x = [0.0, f64::NAN];
+        let bad = one(&MatrixRef::row_major(&x, 2, 1).unwrap()).unwrap_err();
+        assert_eq!((bad.row, bad.col), (1, 0));
+        let zero = MatrixRef::row_major(&[0.0f32; 6], 2, 3).unwrap();
+        assert!(all(&zero).iter().all(|n| n.is_zero()));
+    }
 }

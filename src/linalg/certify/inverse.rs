@@ -4,11 +4,12 @@
 //! norm, `A^-1 = (I - (I - XA))^-1 X`, so `|X|/(1+alpha) <= |A^-1| <= |X|/(1-alpha)`.
 //! Theorem: approximate-inverse-norm.
 
+use super::Method;
 use super::doubledouble;
 use super::factor::norm1_up;
 use super::gram::{Limits, Problem, abs_apply, abs_apply_transposed};
-use crate::linalg::condition::{Method, Norm};
 use crate::linalg::dense;
+use crate::linalg::norms::Norm;
 use crate::linalg::rounding::{down, gamma, max_up, up};
 use faer::Mat;
 

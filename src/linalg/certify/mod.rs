@@ -20,7 +20,6 @@ pub mod gram;
 pub mod inverse;
 pub mod temple;
 
-use super::condition::Method;
 use super::dense;
 use super::exact::{IntegerMatrix, InverseError, RoundedInverse};
 use super::extended::DdVec;
@@ -30,6 +29,47 @@ use super::view::MatrixRef;
 use crate::scale::Enclosure;
 use faer::Mat;
 use gram::{Limits, Problem};
+use std::fmt;
+
+/// How a result was reached: the rung of the ladder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// Read off the matrix: zero, one row or column, or at most one non-zero per row and column.
+    Structure,
+    /// Cholesky proof on the Gram matrix, sharpened by Kato-Temple.
+    Gram,
+    /// Approximate inverse factor in double precision.
+    InverseFactor,
+    /// Approximate inverse factor in double-double.
+    DoubleDouble,
+    /// Exact rational arithmetic.
+    Rational,
+    /// Lanczos and inverse Lanczos, not proved.
+    Lanczos,
+    /// Full singular value decomposition, not proved.
+    Svd,
+}
+
+impl Method {
+    /// The word used in JSON and tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Method::Structure => "structure",
+            Method::Gram => "gram-kato-temple",
+            Method::InverseFactor => "inverse-factor",
+            Method::DoubleDouble => "double-double",
+            Method::Rational => "exact-rational",
+            Method::Lanczos => "lanczos",
+            Method::Svd => "svd",
+        }
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
 
 /// Relative width below which an enclosure is not worth another rung.
 const NARROW: f64 = 1e-10;
@@ -107,16 +147,7 @@ pub fn certify(a: &MatrixRef<'_>, w: &Problem, exponent: i64, rounded: usize) ->
         }
         _ => {}
     }
-    // Singular values move by no more than the norm of what scaling took away.
-    let moved = moved(rounded);
-    let enclose = |l: Limits, value: f64| {
-        let (lo, hi) = if moved == 0.0 {
-            (l.lo, l.hi)
-        } else {
-            (down(l.lo - moved), up(l.hi + moved))
-        };
-        Enclosure::new(value, lo, hi, exponent).unwrap_or(Enclosure::UNKNOWN)
-    };
+    let enclose = |l: Limits, value: f64| stored(l, value, exponent, rounded);
     let g = w.gram();
     let top = gram::certify_top(w, &g);
     let largest = Limits {
@@ -161,7 +192,7 @@ pub fn certify(a: &MatrixRef<'_>, w: &Problem, exponent: i64, rounded: usize) ->
         drop(g);
         let mut l = dense::qr_factor_lower(w.a.as_ref());
         if !ladder.climb_factor(&l) {
-            if ladder.out.smallest.lo - moved <= 0.0 {
+            if ladder.out.smallest.lo <= moved(rounded) {
                 rank = exact_rank(a);
                 if let Some(r) = rank.filter(|&r| r < n) {
                     let why =
@@ -170,7 +201,7 @@ pub fn certify(a: &MatrixRef<'_>, w: &Problem, exponent: i64, rounded: usize) ->
                 }
             }
             let narrow = ladder.climb_double_double(&l);
-            if !narrow && (width(&ladder.out.smallest) > WIDE || moved > 0.0) {
+            if !narrow && (width(&ladder.out.smallest) > WIDE || rounded > 0) {
                 match exact_smallest(a) {
                     Ok(smallest) => {
                         return Certified {
@@ -221,6 +252,28 @@ pub fn moved(rounded: usize) -> f64 {
     } else {
         up(rounded as f64 * 5e-324)
     }
+}
+
+/// Limits of a singular value of the scaled matrix as limits of one of the stored matrix: singular
+/// values move by no more than the norm of what scaling took away.
+fn stored(l: Limits, value: f64, exponent: i64, rounded: usize) -> Enclosure {
+    let moved = moved(rounded);
+    let (lo, hi) = if moved == 0.0 {
+        (l.lo, l.hi)
+    } else {
+        (down(l.lo - moved), up(l.hi + moved))
+    };
+    Enclosure::new(value, lo, hi, exponent).unwrap_or(Enclosure::UNKNOWN)
+}
+
+/// Enclosure of the largest singular value alone; see [`certify`].
+pub fn largest(w: &Problem, exponent: i64, rounded: usize) -> Enclosure {
+    let top = gram::certify_top(w, &w.gram()).largest;
+    let limits = Limits {
+        lo: sqrt_down(top.lo),
+        hi: sqrt_up(top.hi),
+    };
+    stored(limits, middle(&limits), exponent, rounded)
 }
 
 /// The rank by elimination modulo primes, when that is affordable.
