@@ -314,7 +314,7 @@ proptest! {
 #[test]
 fn exact_inertia_proves_large_chains() {
     let cases: &[(usize, usize)] = if long() {
-        &[(8, 1000), (16, 300), (32, 100)]
+        &[(8, 200), (12, 100)]
     } else {
         &[(8, 60)]
     };
