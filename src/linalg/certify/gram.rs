@@ -90,38 +90,6 @@ impl Problem {
         self.a.ncols()
     }
 
-    /// How many singular values exceed `threshold` times the largest: the positive inertia of the
-    /// shifted Gram matrix (Sylvester), counted from a Bunch-Kaufman factorisation. Not a proof.
-    pub fn count_above(&self, threshold: f64) -> Option<usize> {
-        let g = self.gram();
-        let top = g.largest_ritz(1e-6)?.theta;
-        let mut shifted = g.lower;
-        for i in 0..self.order() {
-            shifted[(i, i)] -= top * threshold * threshold;
-        }
-        let f = shifted.lblt(faer::Side::Lower);
-        let (d, e) = (f.B_diag().column_vector(), f.B_subdiag().column_vector());
-        let n = self.order();
-        let (mut i, mut positive) = (0, 0);
-        while i < n {
-            if i + 1 < n && e[i] != 0.0 {
-                let (trace, det) = (d[i] + d[i + 1], d[i] * d[i + 1] - e[i] * e[i]);
-                positive += if det < 0.0 {
-                    1
-                } else if trace > 0.0 {
-                    2
-                } else {
-                    0
-                };
-                i += 2;
-            } else {
-                positive += usize::from(d[i] > 0.0);
-                i += 1;
-            }
-        }
-        Some(positive)
-    }
-
     /// Computes the Gram matrix and its error bound.
     pub fn gram(&self) -> Gram {
         let (m, n) = (self.a.nrows(), self.a.ncols());
@@ -269,10 +237,21 @@ impl Gram {
         self.error + gamma(n + 2) * trace + 8.0 * U * (self.frobenius + 2.0 * mu)
     }
 
+    /// Largest eigenvalue of a small `B` by a full decomposition.
+    fn largest_eigenvalue(&self) -> Option<f64> {
+        if self.order() >= LARGE {
+            return None;
+        }
+        let all = self
+            .lower
+            .self_adjoint_eigenvalues(faer::Side::Lower)
+            .ok()?;
+        all.into_iter().reduce(f64::max)
+    }
+
     /// Largest eigenvalue of `B` by Lanczos. Where memory traffic matters, most of the iteration
     /// reads the matrix in single precision, and a few steps from its result restore the rest.
     pub fn largest_ritz(&self, tolerance: f64) -> Option<Extreme> {
-        const LARGE: usize = 256;
         let n = self.order();
         let stop = |tolerance, second, max_iterations| Stop {
             tolerance,
@@ -295,6 +274,9 @@ impl Gram {
         })
     }
 }
+
+/// Order from which memory traffic matters and full decompositions cost too much.
+const LARGE: usize = 256;
 
 /// The partner `J v` of a vector of the complex embedding: `(x, y) -> (-y, x)`.
 fn partner(v: &[f64]) -> Vec<f64> {
@@ -351,10 +333,12 @@ pub fn certify_top(p: &Problem, g: &Gram) -> Top {
         top.largest.hi = top.largest.hi.min(hi);
         return top;
     }
-    // No gap: factor just above the largest Ritz value.
-    let slack = g.expected_slack(ritz.theta, true);
+    // No gap: factor just above the largest eigenvalue. In a cluster the Krylov space may end on a
+    // smaller member, so a small matrix is decomposed instead.
+    let theta = g.largest_eigenvalue().unwrap_or(ritz.theta).max(ritz.theta);
+    let slack = g.expected_slack(theta, true);
     for step in [2.0f64, 30.0, 1e3, 1e6] {
-        let mu = ritz.theta + step * (slack + ritz.residual * 1e-3 * step.sqrt());
+        let mu = theta + step * (slack + ritz.residual * 1e-3 * step.sqrt());
         if mu > top.largest.hi {
             break;
         }

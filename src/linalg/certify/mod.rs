@@ -14,6 +14,7 @@
 //! All proofs assume IEEE arithmetic rounded to nearest without flush-to-zero, which Rust
 //! guarantees on its supported platforms, and conventional matrix products (`dense`).
 
+mod count;
 pub mod doubledouble;
 pub mod factor;
 pub mod gram;
