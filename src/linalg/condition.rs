@@ -163,6 +163,7 @@ pub fn condition(
 }
 
 fn certified(a: &MatrixRef<'_>, w: Widened, norm: Norm) -> Conditioning {
+    let seen = norm_of(norm, w.transposed);
     let p = Problem::new(w.mat, w.multiplicity);
     let x = certify::certify(a, &p, w.exponent, w.rounded);
     let make = |enclosure| Measured {
@@ -177,7 +178,7 @@ fn certified(a: &MatrixRef<'_>, w: Widened, norm: Norm) -> Conditioning {
     }
     c.remark = x.remark;
     if norm != Norm::Two {
-        let (cond, method) = other_norm(&p, &c, norm, Certainty::Certified, w.rounded);
+        let (cond, method) = other_norm(&p, &c, seen, Certainty::Certified, w.rounded);
         c.set_cond(norm, cond, method);
     }
     finish(a, c)
@@ -193,15 +194,25 @@ fn estimated(a: &MatrixRef<'_>, w: Widened, norm: Norm) -> Result<Conditioning, 
             .unwrap_or(Enclosure::UNKNOWN),
         certainty: Certainty::Estimate,
     };
+    let seen = norm_of(norm, w.transposed);
     let top = make(e.largest, e.largest_error);
     let bottom = make(e.smallest, e.smallest_error);
     let mut c = assemble(a, top, bottom, Method::Lanczos);
     if norm != Norm::Two {
         let p = Problem::new(w.mat, w.multiplicity);
-        let (cond, method) = other_norm(&p, &c, norm, Certainty::Estimate, w.rounded);
+        let (cond, method) = other_norm(&p, &c, seen, Certainty::Estimate, w.rounded);
         c.set_cond(norm, cond, method);
     }
     Ok(finish(a, c))
+}
+
+/// The norm of the widened matrix that equals `norm` of the stored one.
+fn norm_of(norm: Norm, transposed: bool) -> Norm {
+    match norm {
+        Norm::One if transposed => Norm::Inf,
+        Norm::Inf if transposed => Norm::One,
+        other => other,
+    }
 }
 
 /// Condition number in the 1-, infinity- or Frobenius norm of a square matrix.
@@ -358,6 +369,7 @@ fn spectrum(a: &MatrixRef<'_>, w: Widened, norm: Norm) -> Result<Conditioning, C
             .unwrap_or(Enclosure::UNKNOWN),
         certainty: Certainty::Estimate,
     };
+    let seen = norm_of(norm, w.transposed);
     let (top, bottom) = (make(s.values[0]), make(s.values[s.values.len() - 1]));
     let mut c = assemble(a, top, bottom, Method::Svd);
     let u = c.element_type.unit_roundoff();
@@ -365,8 +377,34 @@ fn spectrum(a: &MatrixRef<'_>, w: Widened, norm: Norm) -> Result<Conditioning, C
     c.singular_values = Some(s);
     if norm != Norm::Two {
         let p = Problem::new(w.mat, w.multiplicity);
-        let (cond, method) = other_norm(&p, &c, norm, Certainty::Estimate, w.rounded);
+        let (cond, method) = other_norm(&p, &c, seen, Certainty::Estimate, w.rounded);
         c.set_cond(norm, cond, method);
     }
     Ok(finish(a, c))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `[[1, 2, 3], [0, 1, 4], [0, 0, 1]]` has inverse `[[1, -2, 5], [0, 1, -4], [0, 0, 1]]`: 1-norms 8 and 10,
+    /// infinity-norms 6 and 8. (At order 2 the two condition numbers always agree.)
+    #[test]
+    fn one_and_inf_are_not_confused_by_the_layout() {
+        let rows = [1.0, 2.0, 3.0, 0.0, 1.0, 4.0, 0.0, 0.0, 1.0];
+        let cols = [1.0, 0.0, 0.0, 2.0, 1.0, 0.0, 3.0, 4.0, 1.0];
+        for a in [
+            MatrixRef::row_major(&rows, 3, 3).unwrap(),
+            MatrixRef::col_major(&cols, 3, 3).unwrap(),
+        ] {
+            for effort in [Effort::Certified, Effort::Estimate, Effort::Spectrum] {
+                for (norm, kappa) in [(Norm::One, 80.0), (Norm::Inf, 48.0)] {
+                    let c = condition(&a, &ConditionOptions { norm, effort }).unwrap();
+                    let (value, lo, hi) = c.cond.enclosure.to_linear().unwrap();
+                    assert!(lo <= kappa && kappa <= hi, "{norm:?} {effort:?}: {value}");
+                    assert_eq!(c.norm, norm);
+                }
+            }
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! Quick estimates of the extreme singular values: Lanczos on `A^T A`, one factorisation, and
+//! Quick estimates of the extreme singular values: Lanczos on `A A^T`, one factorisation, and
 //! inverse Lanczos.
 
 use super::dense;
@@ -45,8 +45,8 @@ pub fn extremes(a: &Mat<f64>) -> Option<Estimate> {
     // the Rayleigh quotient is a lower bound off by residual^2/gap or residual, whichever is smaller
     let gap = top.second.map_or(theta, |(t, _)| theta - t);
     let off = (residual * residual / gap.max(f64::MIN_POSITIVE)).min(residual);
-    let largest_error = off / largest.max(f64::MIN_POSITIVE) + (m + n) as f64 * u * largest;
     let rounding = (m + n) as f64 * u * largest;
+    let largest_error = off / largest.max(f64::MIN_POSITIVE) + rounding;
     let (smallest, iteration_error) = if largest == 0.0 {
         (0.0, 0.0)
     } else {

@@ -14,6 +14,9 @@ pub struct Widened {
     pub exponent: i64,
     /// Each singular value of `mat` stands for one of the stored matrix when 1, twice when 2.
     pub multiplicity: usize,
+    /// Whether `mat` is the stored matrix transposed: its singular values are the same, its 1- and
+    /// infinity-norm change places.
+    pub transposed: bool,
     /// How many entries underflowed in scaling; each moved by at most 2^-1075.
     pub rounded: usize,
 }
@@ -88,6 +91,7 @@ impl MatrixRef<'_> {
             mat,
             exponent,
             multiplicity,
+            transposed: transpose,
             rounded: rounded * multiplicity,
         })
     }
