@@ -30,5 +30,7 @@
 
 pub mod formats;
 pub mod linalg;
+pub mod network;
 pub mod report;
 pub mod scale;
+pub mod theory;

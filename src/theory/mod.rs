@@ -1,0 +1,4 @@
+//! Predictions in closed form or by deterministic quadrature and inversion. Nothing here samples.
+
+pub mod quadrature;
+pub mod special;
