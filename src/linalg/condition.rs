@@ -10,7 +10,7 @@ use super::element::ElementType;
 use super::estimate;
 pub use super::norms::Norm;
 use super::rounding::{down, up};
-use super::singular::{SingularError, singular_values};
+use super::singular::{SingularError, rank_threshold as threshold_of, singular_values};
 use super::view::{MatrixRef, NonFinite};
 use super::widen::Widened;
 use crate::scale::{Certainty, Enclosure};
@@ -285,7 +285,7 @@ fn smaller_dimension(a: &MatrixRef<'_>) -> usize {
 /// Singular values below this fraction of the largest count as zero: `max(rows, cols) * 2u`, the
 /// convention of `numpy.linalg.matrix_rank` for the storage format.
 fn rank_threshold(a: &MatrixRef<'_>) -> f64 {
-    (a.rows().max(a.cols()) as f64 * 2.0 * a.element_type().unit_roundoff()).min(0.5)
+    threshold_of(a.rows(), a.cols(), a.element_type().unit_roundoff())
 }
 
 fn above_threshold(c: &Conditioning, threshold: f64) -> bool {

@@ -53,11 +53,8 @@ impl SingularValues {
     /// Values counted as non-zero: above `max(rows, cols) * u_format * sigma_max`.
     pub fn numerical_rank(&self, rows: usize, cols: usize, unit_roundoff: f64) -> usize {
         let top = self.values.first().copied().unwrap_or(0.0);
-        let threshold = rows.max(cols) as f64 * 2.0 * unit_roundoff * top;
-        self.values
-            .iter()
-            .filter(|&&s| s > threshold.min(top * 0.5))
-            .count()
+        let threshold = rank_threshold(rows, cols, unit_roundoff) * top;
+        self.values.iter().filter(|&&s| s > threshold).count()
     }
 
     /// Stable rank `|A|_F^2 / |A|_2^2`; 0 for the zero matrix.
@@ -111,4 +108,9 @@ pub fn singular_values(a: &MatrixRef<'_>) -> Result<SingularValues, SingularErro
         exponent: w.exponent,
         values,
     })
+}
+/// Singular values below this share of the largest count as zero: `max(rows, cols)` times the
+/// spacing of the stored numbers, but never above a half.
+pub(super) fn rank_threshold(rows: usize, cols: usize, unit_roundoff: f64) -> f64 {
+    (rows.max(cols) as f64 * 2.0 * unit_roundoff).min(0.5)
 }
