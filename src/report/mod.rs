@@ -6,6 +6,8 @@
 
 pub mod cond;
 pub mod document;
+#[cfg(feature = "cli")]
+pub mod figure;
 pub mod number;
 pub mod product;
 pub mod table;
