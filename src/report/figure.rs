@@ -335,13 +335,32 @@ mod tests {
 
     #[test]
     fn the_zero_line_is_where_the_field_changes_sign() {
-        // the region above zero of x - 1 + y has its corner at (2, 1) and its edge on the diagonal
-        let f = figure();
+        let mut f = figure();
+        // zero at x = 1.2, six tenths of the way
+        let xs = f.x.grid(f.columns);
+        f.values = xs
+            .iter()
+            .cycle()
+            .take(f.values.len())
+            .map(|x| x - 1.2)
+            .collect();
         let scene = f.scene().unwrap();
-        let fill = hex(colour(0.05, 1.0));
-        let svg = SvgBackend::new().render_scene(&scene);
-        let path = svg.split("<path").find(|p| p.contains(&fill)).unwrap();
-        assert!(path.contains('M'));
+        let frame = scene.elements.iter().find_map(|e| match e {
+            Primitive::ClipStart { x, width, .. } => Some((*x, *width)),
+            _ => None,
+        });
+        let (left, width) = frame.unwrap();
+        let fill = kuva::render::color::Color::from(hex(colour(0.05, 1.0)));
+        let d = scene.elements.iter().find_map(|e| match e {
+            Primitive::Path(p) if p.fill.as_ref() == Some(&fill) => Some(p.d.clone()),
+            _ => None,
+        });
+        let d = d.unwrap();
+        let pixels = d
+            .split(['M', 'L', 'Z'])
+            .filter_map(|p| p.split(' ').next()?.parse().ok());
+        let first: f64 = pixels.fold(f64::INFINITY, f64::min);
+        assert!((first - (left + 0.6 * width)).abs() < 0.02, "{first}");
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod document;
 #[cfg(feature = "cli")]
 pub mod figure;
 pub mod number;
+pub mod predict;
 pub mod product;
 pub mod table;
 
