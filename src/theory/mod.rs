@@ -1,4 +1,5 @@
 //! Predictions in closed form or by deterministic quadrature and inversion. Nothing here samples.
 
+pub mod laws;
 pub mod quadrature;
 pub mod special;
