@@ -1,0 +1,586 @@
+//! The laws against second routes: published values, finite sums, direct convolution.
+
+use super::*;
+use crate::theory::quadrature::{gaussian_averages, integrate};
+use crate::theory::special::binomial_weights;
+use proptest::prelude::*;
+use statrs::distribution::{Beta, ContinuousCDF, Gamma};
+
+const WIDTHS: [usize; 4] = [5, 10, 6, 12];
+
+fn network<'a>(widths: &'a [usize], sigma_w2: &'a [f64], slopes: (f64, f64)) -> Network<'a> {
+    Network {
+        widths,
+        sigma_w2,
+        slopes,
+        keep: 1.0,
+        ensemble: Ensemble::Gaussian,
+        symmetric_biases: false,
+    }
+}
+
+fn relu(n: usize) -> Factor {
+    Factor::Gated {
+        n,
+        gate: 0.5,
+        below: 0.0,
+        scale: 2.0 / n as f64,
+    }
+}
+
+fn leaky(n: usize, below: f64) -> Factor {
+    Factor::Gated {
+        n,
+        gate: 0.5,
+        below,
+        scale: 1.0,
+    }
+}
+
+fn law(factor: Factor, count: u64) -> ProductLaw {
+    ProductLaw::new(&[(factor, count)]).unwrap()
+}
+
+fn near(a: f64, b: f64, tolerance: f64) {
+    assert!((a - b).abs() <= tolerance * b.abs().max(1.0), "{a} {b}");
+}
+
+fn chi2_cdf(degrees: usize, x: f64) -> f64 {
+    Gamma::new(0.5 * degrees as f64, 0.5).unwrap().cdf(x)
+}
+
+#[test]
+fn one_layer_values() {
+    // tests/data/theory.csv
+    near(
+        law(relu(4), 1).mean_ln_square(),
+        -0.716_572_657_498_807_7,
+        1e-11,
+    ); // R172
+    near(
+        law(relu(16), 1).mean_ln_square(),
+        -0.176_397_324_407_050_25,
+        1e-11,
+    ); // R174
+    near(
+        law(relu(16), 1).var_ln_square(),
+        0.419_593_394_106_779_1,
+        1e-11,
+    ); // R175
+    near(
+        law(relu(1024), 1).mean_ln_square(),
+        -0.002_445_311_643_550_774,
+        1e-11,
+    ); // R180
+    near(
+        law(leaky(20, 0.01), 1).kurtosis_ratio(),
+        1.249_940_011_998_200_3,
+        1e-13,
+    ); // R202
+    near(
+        law(leaky(20, 0.2), 1).kurtosis_ratio(),
+        1.227_810_650_887_574,
+        1e-13,
+    ); // R203
+    let ratio = |keep, kurtosis, u4| layer_kurtosis_ratio(20, (1.0, 0.0), keep, kurtosis, u4);
+    near(ratio(1.0, 3.0, 1.0).unwrap(), 1.25, 1e-13); // R200
+    near(ratio(0.8, 3.0, 0.3).unwrap(), 1.325, 1e-13); // R204
+    // uniform weights seen through a coordinate vector: 1 + (5 - 2.4)/n
+    near(ratio(1.0, 1.8, 1.0).unwrap(), 1.13, 1e-13);
+    let dropped = Network {
+        keep: 0.8,
+        ..network(&[20, 20], &[2.0], (1.0, 0.0))
+    };
+    near(dropped.jvp().unwrap().kurtosis_ratio(), 1.325, 1e-13); // R204
+    near(dropped.jvp().unwrap().ln_mean_square(), 0.0, 1e-15);
+}
+
+#[test]
+fn network_values() {
+    let variances = [1.7; 4];
+    let plain = network(&WIDTHS, &variances, (1.0, 0.0));
+    let jvp = plain.jvp().unwrap();
+    let norm = (jvp.ln_moment(0.5).unwrap() + jvp.ln_p_alive()).exp();
+    near(norm, 0.958_544_850_175_657_6, 1e-11); // R184
+    near(jvp.var_ln_square(), 3.409_316_351_205_301, 1e-11); // R187
+    let biased = Network {
+        symmetric_biases: true,
+        ..plain
+    };
+    let jvp = biased.jvp().unwrap();
+    near(jvp.ln_mean_square().exp(), 1.473_900_000_000_000_2, 1e-12); // R192
+    near(jvp.mean_ln_square(), -0.702_751_498_239_810_4, 1e-11); // R196
+    for n in [plain, biased] {
+        let gradient = n.input_gradient().unwrap();
+        near(gradient.ln_mean_square().exp(), 1.044_012_5, 1e-12); // R188, R198
+        near(gradient.kurtosis_ratio(), 5.454_166_666_666_664, 1e-12); // R189
+    }
+    for l in 1..=4 {
+        let g = plain.weight_gradient(l, 6.78f64.ln()).unwrap();
+        let share = g.ln_mean_square().exp() / [5.0, 10.0, 6.0, 12.0][l - 1];
+        near(share, 0.832_753_499_999_999_9, 1e-12); // R190
+        near(g.kurtosis_ratio(), 3.895_833_333_333_331, 1e-12); // R191
+        assert_eq!(
+            biased.weight_gradient(l, 0.0).unwrap_err(),
+            LawError::Biased
+        );
+    }
+    assert_eq!(biased.forward().unwrap_err(), LawError::Biased);
+    let alive: f64 = WIDTHS[1..]
+        .iter()
+        .map(|n| 1.0 - 0.5f64.powi(*n as i32))
+        .product();
+    near(plain.forward().unwrap().p_zero(), 1.0 - alive, 1e-15);
+}
+
+#[test]
+fn published_probability() {
+    // Theorem: shifted-inversion-error. R226, and section "width 16 depth 50" of the same source
+    let p = law(relu(16), 50).cdf_ln_square(0.0);
+    assert!((p.value - 0.977_062_233_440_954_9).abs() < 1e-7 + p.error);
+    assert!(p.error < 1e-12, "{}", p.error);
+    near(law(relu(16), 50).cdf_ln_square(-10.0).value, 0.38935, 5e-6);
+    // a scale wrong by 1% moves it by far more than the error
+    let off = Factor::Gated {
+        n: 16,
+        gate: 0.5,
+        below: 0.0,
+        scale: 2.02 / 16.0,
+    };
+    assert!((law(off, 50).cdf_ln_square(0.0).value - p.value).abs() > 1e-3);
+}
+
+/// Distribution of one ReLU layer of unit scale, zeros excluded.
+fn one_layer_cdf(n: usize, x: f64) -> f64 {
+    let w = binomial_weights(n, 0.5);
+    let sum: f64 = (1..=n).map(|k| w[k] * chi2_cdf(k, x.exp())).sum();
+    sum / (1.0 - w[0])
+}
+
+fn one_layer_density(n: usize, x: f64) -> f64 {
+    let w = binomial_weights(n, 0.5);
+    let term = |k: usize| {
+        let half = 0.5 * k as f64;
+        let ln = half * (x - std::f64::consts::LN_2) - 0.5 * x.exp() - libm::lgamma(half);
+        w[k] * ln.exp()
+    };
+    (1..=n).map(term).sum::<f64>() / (1.0 - w[0])
+}
+
+#[test]
+fn one_layer_is_a_mixture_of_chi_squares() {
+    for n in [1, 2, 3, 16, 64, 300] {
+        let law = law(leaky(n, 0.0), 1);
+        let (mean, deviation) = (law.mean_ln_square(), law.var_ln_square().sqrt());
+        for i in -24..=16 {
+            let x = mean + 0.5 * f64::from(i) * deviation;
+            let p = law.cdf_ln_square(x);
+            let truth = one_layer_cdf(n, x);
+            assert!((p.value - truth).abs() < 1e-12, "{n} {i} {p:?} {truth}");
+            assert!(p.error < 1e-11, "{n} {i} {p:?}");
+        }
+    }
+}
+
+#[test]
+fn tails_keep_relative_accuracy() {
+    let narrow = law(leaky(1, 0.0), 1);
+    // P(chi2_1 < e^x) = sqrt(2 e^x / pi) (1 + O(e^x))
+    for x in [-30.0, -60.0, -80.0f64] {
+        let p = narrow.cdf_ln_square(x);
+        let truth = (2.0 / std::f64::consts::PI).sqrt() * (0.5 * x).exp();
+        assert!((p.value / truth - 1.0).abs() < 1e-9, "{x} {p:?} {truth}");
+        assert!(p.error < 1e-8 * truth, "{x} {p:?}");
+    }
+    // P(chi2_2 > e^x) = e^(-e^x / 2)
+    let pair = law(Factor::ChiSquare { n: 2, scale: 1.0 }, 1);
+    for x in [2.0, 3.0, 4.0, 4.3f64] {
+        let p = pair.survival_ln_square(x);
+        let truth = (-0.5 * x.exp()).exp();
+        assert!((p.value / truth - 1.0).abs() < 1e-9, "{x} {p:?} {truth}");
+    }
+}
+
+#[test]
+fn two_and_three_layers_by_convolution() {
+    for n in [1, 2, 3] {
+        let two = law(leaky(n, 0.0), 2);
+        for x in [-12.0, -4.0, -1.0, 0.5, 2.0, 4.0] {
+            let f = |u: f64| [one_layer_density(n, u) * one_layer_cdf(n, x - u)];
+            let [truth] = integrate(f, -90.0, 6.0, &[-20.0, -5.0, x, 0.0, 3.0], 1e-15);
+            let p = two.cdf_ln_square(x);
+            assert!(
+                (p.value - truth.value).abs() < 1e-11,
+                "{n} {x} {p:?} {truth:?}"
+            );
+        }
+    }
+    // a mixed product, the second factor against the convolution of the first and the third
+    let mixed = ProductLaw::new(&[
+        (leaky(2, 0.0), 1),
+        (Factor::ChiSquare { n: 3, scale: 0.3 }, 1),
+    ]);
+    let mixed = mixed.unwrap();
+    for x in [-3.0, 0.0, 1.5] {
+        let f = |u: f64| [one_layer_density(2, u) * chi2_cdf(3, (x - u).exp() / 0.3)];
+        let [truth] = integrate(f, -80.0, 6.0, &[-20.0, x, 0.0, 3.0], 1e-15);
+        near(mixed.cdf_ln_square(x).value, truth.value, 1e-11);
+    }
+}
+
+#[test]
+fn leaky_layers_against_convolution_over_the_gates() {
+    // Theorem: gated-square-mixture
+    // width 2: 1/4 chi2_2, 1/4 a^2 chi2_2, 1/2 (z1^2 + a^2 z2^2)
+    for a in [0.01, 0.2, -0.7, 3.0f64] {
+        let law = law(leaky(2, a), 1);
+        for t in [0.003, 0.1, 1.0, 5.0f64] {
+            let inner = |z: f64| {
+                let rest = (t - z * z).max(0.0).sqrt() / a.abs();
+                [libm::erf(rest / std::f64::consts::SQRT_2)]
+            };
+            let root = t.sqrt();
+            let breaks: Vec<f64> = (0..12)
+                .map(|i| root * (1.0 - 0.1f64.powi(i)))
+                .flat_map(|x| [x, -x, root, -root])
+                .collect();
+            let inside = |z: f64| if z.abs() < root { inner(z) } else { [0.0] };
+            let [mixed] = gaussian_averages(inside, &breaks);
+            let truth = 0.25 * (1.0 - (-0.5 * t).exp())
+                + 0.25 * (1.0 - (-0.5 * t / (a * a)).exp())
+                + 0.5 * mixed.value;
+            let p = law.cdf_ln_square(t.ln());
+            assert!(
+                (p.value - truth).abs() < 1e-11 + mixed.error,
+                "{a} {t} {p:?} {truth}"
+            );
+        }
+    }
+}
+
+#[test]
+fn leaky_moments_of_any_width() {
+    // E S and E S^2 from the transform, against the sums over units
+    for n in [1, 2, 3, 10, 64, 500] {
+        for a in [1e-3, 0.01, 0.2, -0.5, 4.0] {
+            for factor in [
+                leaky(n, a),
+                Factor::Sphere {
+                    n,
+                    ambient: n,
+                    gate: 0.5,
+                    below: a,
+                    scale: 1.0,
+                },
+                Factor::Sphere {
+                    n,
+                    ambient: 2 * n + 1,
+                    gate: 0.5,
+                    below: a,
+                    scale: 0.7,
+                },
+            ] {
+                let law = law(factor, 3);
+                near(law.ln_moment(1.0).unwrap(), law.ln_mean_square(), 2e-13);
+                let second = law.ln_moment(2.0).unwrap() - 2.0 * law.ln_mean_square();
+                near(second, law.ln_kurtosis_ratio(), 4e-13);
+            }
+        }
+    }
+}
+
+#[test]
+fn leaky_limits_are_relu_and_linear() {
+    // continuity in the slope: the law of a = 1 - e is that of chi2_n to first order in e
+    let (lin, almost) = (
+        law(Factor::ChiSquare { n: 7, scale: 1.0 }, 4),
+        law(leaky(7, 1.0 - 1e-9), 4),
+    );
+    let flat = law(leaky(60, 1e-9), 4);
+    let dead = law(leaky(60, 0.0), 4);
+    for x in [4.0, 7.0, 9.0] {
+        near(
+            almost.cdf_ln_square(x).value,
+            lin.cdf_ln_square(x).value,
+            1e-7,
+        );
+        near(
+            flat.cdf_ln_square(x + 5.0).value,
+            dead.cdf_ln_square(x + 5.0).value,
+            1e-10,
+        );
+    }
+    near(
+        law(leaky(7, -1.0), 4).cdf_ln_square(7.0).value,
+        lin.cdf_ln_square(7.0).value,
+        1e-14,
+    );
+}
+
+#[test]
+fn one_haar_layer_is_a_mixture_of_betas() {
+    let n = 64;
+    let law = law(
+        Factor::Sphere {
+            n,
+            ambient: n,
+            gate: 0.5,
+            below: 0.0,
+            scale: 2.0,
+        },
+        1,
+    );
+    near(law.kurtosis_ratio(), 69.0 / 66.0, 1e-14);
+    let w = binomial_weights(n, 0.5);
+    for x in [-0.9, -0.4, -0.1, 0.0, 0.2, 0.4f64] {
+        let b = 0.5 * x.exp();
+        let truth: f64 = (1..n)
+            .map(|k| {
+                w[k] * Beta::new(0.5 * k as f64, 0.5 * (n - k) as f64)
+                    .unwrap()
+                    .cdf(b)
+            })
+            .sum();
+        let p = law.cdf_ln_square(x);
+        assert!((p.value - truth).abs() < 1e-11, "{x} {p:?} {truth}");
+    }
+    assert_eq!(law.cdf_ln_square(0.7).value, 1.0);
+}
+
+#[test]
+fn narrow_haar_layers_admit_their_error() {
+    // atoms: the transform does not decay
+    let n = 4;
+    let law = law(
+        Factor::Sphere {
+            n,
+            ambient: n,
+            gate: 0.5,
+            below: 0.0,
+            scale: 1.0,
+        },
+        1,
+    );
+    let w = binomial_weights(n, 0.5);
+    for x in [-2.0, -0.8, -0.3f64] {
+        let beta = |k: usize| Beta::new(0.5 * k as f64, 0.5 * (n - k) as f64).unwrap();
+        let sum: f64 = (1..n).map(|k| w[k] * beta(k).cdf(x.exp())).sum();
+        let p = law.cdf_ln_square(x);
+        assert!(p.error > 1e-4, "{p:?}");
+        assert!((p.value - sum / (1.0 - w[0])).abs() < p.error, "{x} {p:?}");
+    }
+}
+
+#[test]
+fn constants_have_steps() {
+    let orthogonal = Network {
+        ensemble: Ensemble::Haar,
+        ..network(&[8, 8, 8], &[0.5, 2.0, 3.0], (1.0, 1.0))
+    };
+    let law = orthogonal.forward().unwrap();
+    near(law.mean_ln_square(), 0.0, 1e-15);
+    assert_eq!(law.var_ln_square(), 0.0);
+    assert_eq!(law.p_zero(), 0.0);
+    assert_eq!(law.cdf_ln_square(1e-9).value, 1.0);
+    assert_eq!(law.cdf_ln_square(-1e-9).value, 0.0);
+    near(law.quantile_ln_square(0.3).value, 0.0, 1e-15);
+    near(
+        orthogonal.input_gradient().unwrap().mean_ln_square(),
+        3f64.ln(),
+        1e-15,
+    );
+}
+
+#[test]
+fn rectangular_haar_layers_keep_the_mean() {
+    // E|W u|^2 = sigma_w2 n_out / max(n_in, n_out), and half of it passes a ReLU
+    let widths = [6, 10, 4];
+    let net = Network {
+        ensemble: Ensemble::Haar,
+        ..network(&widths, &[2.0, 2.0, 2.0], (1.0, 0.0))
+    };
+    near(net.jvp().unwrap().ln_mean_square().exp(), 0.4, 1e-14);
+    // back: readout 2 * 1/2; to 10 of 10: 2 * 1/2; to 6 of 10: 2 * 0.6
+    near(
+        net.input_gradient().unwrap().ln_mean_square().exp(),
+        1.2,
+        1e-14,
+    );
+    let middle = net.weight_gradient(2, 0.0).unwrap();
+    near(middle.ln_mean_square().exp(), 1.0, 1e-14);
+}
+
+#[test]
+fn weight_gradients_share_one_law() {
+    // Theorem: weight-gradient-law, leaky slopes included
+    let variances = [1.1, 0.6, 2.0, 0.9];
+    let net = network(&WIDTHS, &variances, (1.0, -0.3));
+    let first = net.weight_gradient(1, 0.4).unwrap();
+    for l in 2..=4 {
+        let other = net.weight_gradient(l, 0.4).unwrap();
+        let shift = (WIDTHS[l - 1] as f64 / variances[l - 1]).ln() - (5.0f64 / 1.1).ln();
+        near(
+            other.ln_mean_square() - shift,
+            first.ln_mean_square(),
+            1e-14,
+        );
+        for p in [0.05, 0.5, 0.95] {
+            let (a, b) = (other.quantile_ln_square(p), first.quantile_ln_square(p));
+            assert!((a.value - shift - b.value).abs() < 1e-12 + a.error + b.error);
+        }
+    }
+    // at the input the readout's degrees of freedom come last instead
+    let input = net.input_gradient().unwrap();
+    assert!((input.var_ln_square() - first.var_ln_square()).abs() > 0.1);
+    assert!(matches!(
+        net.weight_gradient(5, 0.0),
+        Err(LawError::NoSuchLayer { layer: 5, .. })
+    ));
+}
+
+#[test]
+fn quantiles_invert_probabilities() {
+    for (factor, count) in [
+        (relu(1), 1),
+        (relu(3), 7),
+        (relu(16), 50),
+        (leaky(9, 0.01), 20),
+    ] {
+        let law = law(factor, count);
+        for p in [1e-9, 0.001, 0.05, 0.5, 0.95, 0.999] {
+            let q = law.quantile_ln_square(p);
+            let back = law.cdf_ln_square(q.value);
+            assert!(
+                (back.value - p).abs() < 1e-11 * p + back.error,
+                "{factor:?} {p} {q:?} {back:?}"
+            );
+            assert!(q.error < 1e-8 * law.var_ln_square().sqrt(), "{p} {q:?}");
+        }
+        assert_eq!(law.quantile_ln_square(1.0).value, f64::INFINITY);
+        assert!(law.quantile_ln_square(1.5).value.is_nan());
+    }
+}
+
+#[test]
+fn a_million_layers() {
+    // Edgeworth to second order, with cumulants of one layer: its error is of order N^(-3/2)
+    let n = 16;
+    let count = 1_000_000u64;
+    let deep = law(relu(n), count);
+    let one = law(relu(n), 1);
+    near(deep.mean_ln_square(), 1e6 * one.mean_ln_square(), 1e-14);
+    near(deep.var_ln_square(), 1e6 * one.var_ln_square(), 1e-14);
+    let k = |s: f64| one.ln_moment(s).unwrap() - s * one.mean_ln_square();
+    // third derivative at 0 by central differences
+    let third = |h: f64| (k(2.0 * h) - 2.0 * k(h) + 2.0 * k(-h) - k(-2.0 * h)) / (2.0 * h * h * h);
+    let third = (4.0 * third(0.01) - third(0.02)) / 3.0;
+    let skew = third / one.var_ln_square().powf(1.5) / 1e3;
+    let deviation = deep.var_ln_square().sqrt();
+    for z in [-2.5, -1.0, 0.0, 0.7, 2.0f64] {
+        let phi = 0.5 * libm::erfc(-z / std::f64::consts::SQRT_2);
+        let density = (-0.5 * z * z).exp() / std::f64::consts::TAU.sqrt();
+        let edgeworth = phi - density * skew * (z * z - 1.0) / 6.0;
+        let p = deep.cdf_ln_square(deep.mean_ln_square() + z * deviation);
+        // the next term has size 1e-6 times cumulants of order 1
+        assert!((p.value - edgeworth).abs() < 2e-6, "{z} {p:?} {edgeworth}");
+        assert!(
+            (p.value - phi).abs() > 1e-6 || (z * z - 1.0).abs() < 0.1,
+            "{z}"
+        );
+        assert!(p.error < 1e-10, "{p:?}");
+    }
+}
+
+#[test]
+fn wide_layers_are_nearly_log_normal_and_dead_with_their_tiny_probability() {
+    let law = law(relu(1000), 10);
+    assert!((law.p_zero() / (10.0 * 0.5f64.powi(1000)) - 1.0).abs() < 1e-12);
+    let wide = self::law(relu(100_000), 3);
+    near(wide.var_ln_square(), 15e-5, 1e-4);
+    near(wide.cdf_ln_square(wide.mean_ln_square()).value, 0.5, 2e-3);
+    assert_eq!(wide.p_zero(), 0.0);
+}
+
+#[test]
+fn nonsense_is_refused() {
+    assert_eq!(ProductLaw::new(&[]).unwrap_err(), LawError::NoLayers);
+    assert!(matches!(
+        ProductLaw::new(&[(relu(0), 1)]),
+        Err(LawError::ZeroWidth { .. })
+    ));
+    let ambient = Factor::Sphere {
+        n: 3,
+        ambient: 2,
+        gate: 0.5,
+        below: 0.0,
+        scale: 1.0,
+    };
+    assert!(matches!(
+        ProductLaw::new(&[(ambient, 1)]),
+        Err(LawError::Ambient { .. })
+    ));
+    let bad = |f: &dyn Fn(&mut Network)| {
+        let mut net = network(&WIDTHS, &[1.0, 1.0, 1.0, 1.0], (1.0, 0.1));
+        f(&mut net);
+        net.input_gradient().unwrap_err()
+    };
+    assert!(matches!(
+        bad(&|n| n.keep = 0.9),
+        LawError::LeakyDropout { .. }
+    ));
+    assert!(matches!(
+        bad(&|n| n.keep = 0.0),
+        LawError::Probability { .. }
+    ));
+    assert!(matches!(
+        bad(&|n| n.slopes = (0.0, 0.0)),
+        LawError::Slopes { .. }
+    ));
+    assert!(matches!(bad(&|n| n.widths = &[4]), LawError::NoLayers));
+    assert!(matches!(
+        bad(&|n| n.sigma_w2 = &[1.0; 3]),
+        LawError::Variances { .. }
+    ));
+    assert!(matches!(
+        bad(&|n| n.sigma_w2 = &[1.0, 1.0, -1.0, 1.0]),
+        LawError::Scale { .. }
+    ));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Probabilities are in [0, 1] and monotone up to their errors.
+    #[test]
+    fn distribution_functions_are_monotone(
+        widths in prop::collection::vec(1usize..40, 1..4),
+        count in 1u64..200,
+        below in prop_oneof![Just(0.0), Just(1.0), -2.0..2.0f64],
+        sphere in any::<bool>(),
+    ) {
+        let factors: Vec<(Factor, u64)> = widths
+            .iter()
+            .enumerate()
+            .map(|(i, &n)| {
+                let f = if sphere && i == 0 {
+                    Factor::Sphere { n, ambient: n + 1, gate: 0.5, below, scale: 1.0 }
+                } else {
+                    leaky(n, below)
+                };
+                (f, count)
+            })
+            .collect();
+        let law = ProductLaw::new(&factors).unwrap();
+        let (mean, deviation) = (law.mean_ln_square(), law.var_ln_square().sqrt());
+        let mut last = Uncertain { value: 0.0, error: 0.0 };
+        for i in -15..=15 {
+            let p = law.cdf_ln_square(mean + 0.6 * f64::from(i) * deviation);
+            prop_assert!((0.0..=1.0).contains(&p.value));
+            prop_assert!(p.value >= last.value - p.error - last.error, "{:?} {:?}", last, p);
+            if !sphere {
+                prop_assert!(p.error < 1e-10, "{:?}", p);
+            }
+            last = p;
+        }
+    }
+}
