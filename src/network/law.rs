@@ -33,7 +33,7 @@ impl Layer {
     /// The entries on the main diagonal of identity weights, with their sign; all others are 0.
     pub fn diagonal(&self) -> Option<f64> {
         let larger = self.fan_in.max(self.fan_out) as f64;
-        (self.weight.kind == WeightKind::Identity).then(|| self.weight.mean * larger)
+        (self.weight.kind == WeightKind::Identity).then_some(self.weight.mean * larger)
     }
 
     /// The common value of all `min(fan_in, fan_out)` singular values, for orthogonal and identity

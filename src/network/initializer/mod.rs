@@ -12,6 +12,8 @@ mod parameters;
 mod resolve;
 mod text;
 
+pub(super) use resolve::NEVER_MET;
+
 use super::activation::Activation;
 use super::framework::torch_gain_squared;
 

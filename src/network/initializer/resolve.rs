@@ -12,7 +12,7 @@ const TWO_SIGMA: WeightKind = WeightKind::TruncatedNormal {
 };
 /// A normal variable leaves this many standard deviations with probability below `2^-64`: no draw
 /// of a framework does, so limits beyond leave the law Gaussian.
-const NEVER_MET: f64 = 9.2;
+pub(in crate::network) const NEVER_MET: f64 = 9.2;
 
 impl FanMode {
     /// `fan_in / fan`: what turns variance times fan into `sigma_w2`.
