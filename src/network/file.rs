@@ -134,7 +134,7 @@ pub enum ModelFileError {
         /// Its key.
         key: &'static str,
         /// The complaint.
-        error: ModelError,
+        error: Box<ModelError>,
     },
 }
 
@@ -303,7 +303,7 @@ impl<'a> Reader<'a> {
             Model::equal_widths(depth, width).map_err(|error| ModelFileError::Refused {
                 place: self.place("depth"),
                 key: "depth",
-                error,
+                error: error.into(),
             })?;
         if let Some(input) = self.count("input")? {
             widths[0] = input;
@@ -324,7 +324,7 @@ impl<'a> Reader<'a> {
         made.map(Some).map_err(|error| ModelFileError::Refused {
             place: self.place("sigma_w2"),
             key: "sigma_w2",
-            error: error.into(),
+            error: Box::new(error.into()),
         })
     }
 
@@ -423,7 +423,7 @@ impl Model {
                 Err(ModelFileError::Refused {
                     place: reader.place(key),
                     key,
-                    error,
+                    error: error.into(),
                 })
             }
         }

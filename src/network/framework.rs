@@ -1,7 +1,9 @@
 //! The other way round: the line of PyTorch or Keras that sets up an initializer.
 
 use super::activation::Activation;
-use super::initializer::{Ensemble, FanMode, KaimingGain, ScalingDistribution, Shape, WeightInit};
+use super::initializer::{
+    Ensemble, FanMode, KaimingGain, NEVER_MET, ScalingDistribution, Shape, WeightInit,
+};
 use super::text::number;
 
 /// Standard deviation of a standard normal variable cut at -2 and 2.
@@ -267,8 +269,9 @@ pub fn keras_code(init: &WeightInit, activation: &Activation) -> Option<String> 
             let cut = [(low - mean) / std, (high - mean) / std];
             match cut {
                 [-2.0, 2.0] => call("TruncatedNormal", &normal(*mean, *std)),
-                // never met: see the law
-                [a, b] if a <= -10.0 && b >= 10.0 => call("RandomNormal", &normal(*mean, *std)),
+                [a, b] if a <= -NEVER_MET && b >= NEVER_MET => {
+                    call("RandomNormal", &normal(*mean, *std))
+                }
                 _ => None,
             }
         }

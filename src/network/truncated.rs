@@ -34,7 +34,7 @@ pub(super) fn moments(lower: f64, upper: f64) -> Moments {
     }
 }
 
-/// Integration by parts: `E z^2 = 1 - 2 c f(c) / P`, `E z^4 = 3 E z^2 - 2 c^3 f(c) / P`, with the
+/// Theorem: initializer-moments. By parts, `E z^2 = 1 - 2 c f(c) / P`, `E z^4 = 3 E z^2 - 2 c^3 f(c) / P`, with the
 /// density `f` and `P = erf(c / sqrt 2)`. It cancels for `c` well below 1.
 fn symmetric(c: f64) -> Moments {
     let edge = 2.0 * c * INV_SQRT_TAU * (-0.5 * c * c).exp() / libm::erf(c / SQRT_2);
@@ -89,6 +89,7 @@ mod tests {
         assert!((a - b).abs() <= tolerance, "{a} {b}");
     }
 
+    /// Theorem: initializer-moments, against constants computed elsewhere.
     #[test]
     fn two_sigma_has_the_known_constants() {
         let m = moments(-2.0, 2.0);
@@ -97,6 +98,7 @@ mod tests {
         close(m.fourth / m.variance.powi(2), 2.365_536_72, 5e-9);
     }
 
+    /// Theorem: initializer-moments, closed form against quadrature.
     #[test]
     fn both_routes_agree() {
         for c in [1.0, 1.5, 2.0, 3.0, 5.0, 8.0, 11.0] {

@@ -1,10 +1,54 @@
-//! Activations by name: `name` or `name:parameter`.
+//! Activations as text.
 
 use super::Activation;
 use std::fmt;
 use std::str::FromStr;
 
 impl Activation {
+    /// Name without parameters, as `FromStr` reads it.
+    pub fn name(&self) -> &str {
+        match self {
+            Activation::Linear => "linear",
+            Activation::Relu => "relu",
+            Activation::LeakyRelu { .. } => "leaky_relu",
+            Activation::Relu6 => "relu6",
+            Activation::Elu { .. } => "elu",
+            Activation::Selu => "selu",
+            Activation::Celu { .. } => "celu",
+            Activation::Gelu => "gelu",
+            Activation::GeluTanh => "gelu_tanh",
+            Activation::Silu => "silu",
+            Activation::Mish => "mish",
+            Activation::Softplus { .. } => "softplus",
+            Activation::Sigmoid => "sigmoid",
+            Activation::LogSigmoid => "log_sigmoid",
+            Activation::Tanh => "tanh",
+            Activation::TanhShrink => "tanhshrink",
+            Activation::Erf => "erf",
+            Activation::HardTanh => "hard_tanh",
+            Activation::HardSigmoid => "hard_sigmoid",
+            Activation::HardSwish => "hard_swish",
+            Activation::Softsign => "softsign",
+            Activation::SoftShrink { .. } => "softshrink",
+            Activation::Squareplus => "squareplus",
+            Activation::Sin => "sin",
+            Activation::Abs => "abs",
+            Activation::SquaredRelu => "squared_relu",
+            Activation::Custom(c) => &c.name,
+        }
+    }
+
+    /// Parameter of the family, if it has one.
+    pub fn parameter(&self) -> Option<f64> {
+        match self {
+            Activation::LeakyRelu { slope } => Some(*slope),
+            Activation::Elu { alpha } | Activation::Celu { alpha } => Some(*alpha),
+            Activation::Softplus { beta } => Some(*beta),
+            Activation::SoftShrink { lambda } => Some(*lambda),
+            _ => None,
+        }
+    }
+
     /// Every built-in activation, families at PyTorch's default parameter.
     pub fn all() -> Vec<Activation> {
         NAMES

@@ -22,7 +22,7 @@ fn write(f: &mut fmt::Formatter<'_>, name: &str, parameters: &[(&str, f64, f64)]
 const ALWAYS: f64 = f64::NAN;
 
 impl fmt::Display for WeightInit {
-    /// What [`FromStr`] reads back, in the shortest form.
+    /// What [`std::str::FromStr`] reads back, in the shortest form.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             WeightInit::SigmaW2 { sigma_w2, ensemble } => {

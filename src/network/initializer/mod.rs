@@ -12,6 +12,8 @@ mod parameters;
 mod resolve;
 mod text;
 
+pub(super) use resolve::NEVER_MET;
+
 use super::activation::Activation;
 use super::framework::torch_gain_squared;
 
@@ -410,7 +412,7 @@ impl WeightInit {
                 if !(*std > 0.0 && std.is_finite()) {
                     return refuse("std", *std, "a finite number above 0 is needed");
                 }
-                if !(low < high) {
+                if low.is_nan() || high.is_nan() || low >= high {
                     return refuse("b", *high, "it must be above a");
                 }
                 if !(low - 2.0 * std <= *mean && *mean <= high + 2.0 * std) {

@@ -12,7 +12,7 @@ const TWO_SIGMA: WeightKind = WeightKind::TruncatedNormal {
 };
 /// A normal variable leaves this many standard deviations with probability below `2^-64`: no draw
 /// of a framework does, so limits beyond leave the law Gaussian.
-const NEVER_MET: f64 = 9.2;
+pub(in crate::network) const NEVER_MET: f64 = 9.2;
 
 impl FanMode {
     /// `fan_in / fan`: what turns variance times fan into `sigma_w2`.
@@ -113,6 +113,10 @@ impl WeightInit {
             Shape::Uniform => WeightKind::Uniform,
         };
         let isometry = |gain: f64, kind| centred(gain * gain * (n / n.max(m)), kind);
+        let diagonal = |gain: f64| WeightLaw {
+            mean: gain / n.max(m),
+            ..isometry(gain, WeightKind::Identity)
+        };
         let law = match self {
             WeightInit::SigmaW2 { sigma_w2, ensemble } => centred(
                 *sigma_w2,
@@ -161,8 +165,8 @@ impl WeightInit {
             } => cut_normal(*mean, *std, (low - mean) / std, (high - mean) / std, n),
             WeightInit::TruncatedNormal { mean, std } => cut_normal(*mean, *std, -2.0, 2.0, n),
             WeightInit::Orthogonal { gain } => isometry(*gain, WeightKind::Orthogonal),
-            WeightInit::Identity { gain } => isometry(*gain, WeightKind::Identity),
-            WeightInit::Dirac => isometry(1.0, WeightKind::Identity),
+            WeightInit::Identity { gain } => diagonal(*gain),
+            WeightInit::Dirac => diagonal(1.0),
             WeightInit::Constant { value } => WeightLaw {
                 sigma_w2: 0.0,
                 mean: *value,
@@ -382,6 +386,21 @@ mod tests {
             law("orthogonal:gain=2", &Activation::Relu, 40, 10).sigma_w2,
             4.0
         );
+    }
+
+    #[test]
+    fn the_sign_of_a_diagonal_is_kept() {
+        for (fan_in, fan_out) in [(10, 40), (40, 10), (7, 7)] {
+            let layer = crate::network::Layer {
+                fan_in,
+                fan_out,
+                weight: law("identity:gain=-0.5", &Activation::Relu, fan_in, fan_out).scaled(3.0),
+                bias: crate::network::BiasLaw::Zero,
+                multiplier: 1.0,
+            };
+            close(layer.diagonal().unwrap(), -1.5, 1e-15);
+            close(layer.singular_value().unwrap(), 1.5, 1e-15);
+        }
     }
 
     #[test]
