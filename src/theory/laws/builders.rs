@@ -86,7 +86,7 @@ impl Network<'_> {
         }
         let expected = layers + usize::from(readout);
         let found = self.sigma_w2.len();
-        if found != expected && !(found == layers + 1 && !readout) {
+        if found != expected && (readout || found != layers + 1) {
             return Err(LawError::Variances { expected, found });
         }
         let bad = |s: &f64| !(*s > 0.0 && s.is_finite());

@@ -148,14 +148,19 @@ impl Contour {
             values,
             truncation: left(nodes as f64 * step).exp(),
             rounding: f64::EPSILON
-                * (16.0 + ln_mgf.abs() + 2.0 * layers * (c.abs() + 2.0 / sum.deviation)),
+                * (32.0 + ln_mgf.abs() + 4.0 * layers * (c.abs() + 4.0 / sum.deviation)),
         }
     }
 
     /// A line for the upper (`side = 1`) or lower (`side = -1`) tail within [`BULK`] deviations.
     pub fn bulk(sum: &Sum, side: f64) -> Contour {
-        let c = side * (1.0 / sum.deviation).min(room(sum, side) * 0.5);
-        Contour::with_accuracy(sum, c, 0.0, DIGITS)
+        let mut c = (1.0 / sum.deviation).min(0.5 * room(sum, side));
+        // a normal law has 1/2 here; rare small factors can have far more
+        let tame = |c: f64| sum.ln_mgf_real(side * c) < 2.0;
+        while !tame(c) {
+            c *= 0.7;
+        }
+        Contour::with_accuracy(sum, side * c, 0.0, DIGITS)
     }
 
     /// A line near the saddle point of `y`, for small relative errors far out in the tail.
@@ -165,24 +170,33 @@ impl Contour {
         let mut c = (1.0 / sum.deviation).min(0.5 * most);
         let exponent = |c: f64| sum.ln_mgf_real(side * c) - side * c * y;
         let mut best = exponent(c);
-        loop {
-            let next = (1.3 * c).min(most);
-            let value = exponent(next);
-            if next <= c || value.is_nan() || value >= best {
-                break;
+        for ratio in [1.3, 0.77] {
+            loop {
+                let next = (ratio * c).min(most);
+                let value = exponent(next);
+                if next == c || !(value < best || best.is_nan()) {
+                    break;
+                }
+                (c, best) = (next, value);
             }
-            (c, best) = (next, value);
         }
         // the probability is below e^best by a factor of about c times the deviation
         let ln_probability = best.min(0.0) - (1.0 + c * sum.deviation).ln();
         Contour::with_accuracy(sum, side * c, y, DIGITS - ln_probability)
     }
 
+    /// The longest step that keeps all aliases at `y` below `e^-digits`.
     fn with_accuracy(sum: &Sum, c: f64, y: f64, digits: f64) -> Contour {
-        let side = c.signum();
-        let outer = side * (2.0 * c.abs()).min(0.5 * (c.abs() + room(sum, side)));
-        let gap = (outer - c).abs();
-        let far = (sum.ln_mgf_real(outer) - outer * y + digits).max(0.0) / gap;
+        let room = room(sum, c.signum());
+        let (outer, far) = [0.1, 0.3, 0.6, 1.0]
+            .iter()
+            .map(|share| {
+                let outer = c + c.signum() * (share * c.abs()).min(0.8 * share * (room - c.abs()));
+                let aliases = sum.ln_mgf_real(outer) - outer * y + digits;
+                (outer, aliases.max(0.0) / (outer - c).abs())
+            })
+            .min_by(|a, b| a.1.total_cmp(&b.1))
+            .unwrap_or((c, 0.0));
         Contour::new(sum, c, outer, far.max(digits / c.abs()))
     }
 

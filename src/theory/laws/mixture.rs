@@ -14,8 +14,12 @@ const LEAST_COUNT: f64 = 1e-40;
 const LEAST_ATOM: f64 = 1e-26;
 
 enum Terms {
-    /// `chi2_K`: the weights of `K = first, first + 1, ...`.
-    Counts { first: usize, weights: Vec<f64> },
+    /// `chi2_K`: the weights of `K = first, first + 1, ...`; `top` is the place of the largest.
+    Counts {
+        first: usize,
+        top: usize,
+        weights: Vec<f64>,
+    },
     /// `chi2_n v`: values `ln v - centre` with their weights.
     Atoms {
         centre: f64,
@@ -44,7 +48,13 @@ impl Mixture {
             }
             let total: f64 = weights.iter().sum();
             weights.iter_mut().for_each(|w| *w /= total);
-            Terms::Counts { first, weights }
+            let largest = weights.iter().copied().fold(0.0, f64::max);
+            let top = weights.iter().position(|w| *w == largest).unwrap_or(0);
+            Terms::Counts {
+                first,
+                top,
+                weights,
+            }
         } else {
             let mut points = atoms(&shape);
             let centre = points.iter().map(|(v, w)| v * w).sum();
@@ -52,7 +62,7 @@ impl Mixture {
             Terms::Atoms { centre, points }
         };
         let (mut mean, mut variance) = match &terms {
-            Terms::Counts { first, weights } => {
+            Terms::Counts { first, weights, .. } => {
                 let value = |i: usize| {
                     let k = (first + i) as f64;
                     digamma_less_ln(0.5 * k) + (k / base).ln()
@@ -123,7 +133,7 @@ impl Mixture {
     fn common(&self, s: Complex) -> Complex {
         let base = self.shape.base as f64;
         let (degrees, offset) = match &self.terms {
-            Terms::Counts { first, .. } => (*first as f64, 0.0),
+            Terms::Counts { first, top, .. } => ((first + top) as f64, 0.0),
             Terms::Atoms { centre, .. } => (self.shape.n as f64, *centre),
         };
         let mut out = s.scale((degrees / base).ln() + offset - self.mean);
@@ -140,9 +150,11 @@ impl Mixture {
     /// roundings of `|s|` for small `s`.
     pub fn ln_mgf(&self, s: Complex) -> Complex {
         let sum = match &self.terms {
-            Terms::Counts { first, weights } => relative(*first, s)
-                .zip(weights)
-                .fold(Complex::ZERO, |sum, (e, w)| sum + e.scale(*w)),
+            Terms::Counts {
+                first,
+                top,
+                weights,
+            } => relative(*first, *top, weights, s),
             Terms::Atoms { points, .. } => points.iter().fold(Complex::ZERO, |sum, (v, w)| {
                 sum + s.scale(*v).exp_m1().scale(*w)
             }),
@@ -158,14 +170,25 @@ impl Mixture {
         let s = Complex::new(c, t);
         let common = self.common(s).re;
         let sum = match &self.terms {
-            Terms::Counts { first, weights } => {
-                let first = *first as f64;
-                let mut pair = [1.0, self.odd(s).abs()];
-                let mut sum = 0.0;
-                for (i, w) in weights.iter().enumerate() {
+            Terms::Counts {
+                first,
+                top,
+                weights,
+            } => {
+                let step = |k: usize| (s.scale(2.0 / k as f64) + Complex::ONE).abs();
+                let middle = first + top;
+                let start = [1.0, (next_parity(middle, s) + Complex::ONE).abs()];
+                let (mut sum, mut pair) = (0.0, start);
+                for (i, w) in weights[*top..].iter().enumerate() {
                     let r = pair[i % 2];
                     sum += w * r;
-                    pair[i % 2] = r * (s.scale(2.0 / (first + i as f64)) + Complex::ONE).abs();
+                    pair[i % 2] = r * step(middle + i);
+                }
+                pair = start;
+                for i in 1..=*top {
+                    let r = pair[i % 2] / step(middle - i);
+                    sum += weights[top - i] * r;
+                    pair[i % 2] = r;
                 }
                 sum
             }
@@ -180,20 +203,13 @@ impl Mixture {
         common + sum.ln()
     }
 
-    fn odd(&self, s: Complex) -> Complex {
-        match &self.terms {
-            Terms::Counts { first, .. } => next_parity(*first, s) + Complex::ONE,
-            Terms::Atoms { .. } => Complex::ONE,
-        }
-    }
-
     /// Rate at which the bound falls exponentially from `t` on, at least; 0 on the sphere.
     pub fn rate(&self, c: f64, t: f64) -> f64 {
         if self.shape.sphere {
             return 0.0;
         }
         let degrees = match &self.terms {
-            Terms::Counts { first, weights } => first + weights.len() - 1,
+            Terms::Counts { first, weights, .. } => first + weights.len() - 1,
             Terms::Atoms { .. } => self.shape.n,
         };
         t.atan2(0.5 * degrees as f64 + c)
@@ -208,22 +224,34 @@ impl Mixture {
     }
 }
 
-/// `Gamma(k/2 + s) Gamma(f/2) / (Gamma(k/2) Gamma(f/2 + s)) - 1` for `k = f, f + 1, ...`.
+/// Weighted sum of `r_k / r_m - 1`, `r_k = Gamma(k/2 + s) / Gamma(k/2)`, over `k = first, first + 1, ...`, with
+/// `m = first + top` the likeliest.
 ///
-/// By recurrence on the difference from 1, which keeps errors in proportion to `|s|`.
-fn relative(first: usize, s: Complex) -> impl Iterator<Item = Complex> {
-    let mut pair = [Complex::ZERO, next_parity(first, s)];
-    (0..).map(move |i: usize| {
+/// By recurrence on the differences from 1, outward from `m`: errors stay in proportion to `|s|`, and terms
+/// smaller than that of `m` cannot hide in the rounding of larger ones.
+fn relative(first: usize, top: usize, weights: &[f64], s: Complex) -> Complex {
+    let middle = first + top;
+    let step = |k: usize| s.scale(2.0 / k as f64);
+    let start = [Complex::ZERO, next_parity(middle, s)];
+    let (mut sum, mut pair) = (Complex::ZERO, start);
+    for (i, w) in weights[top..].iter().enumerate() {
         let e = pair[i % 2];
-        let q = s.scale(2.0 / (first + i) as f64);
-        pair[i % 2] = e + q * (e + Complex::ONE);
-        e
-    })
+        sum = sum + e.scale(*w);
+        pair[i % 2] = e + step(middle + i) * (e + Complex::ONE);
+    }
+    pair = start;
+    for i in 1..=top {
+        let q = step(middle - i);
+        let e = (pair[i % 2] - q) / (q + Complex::ONE);
+        sum = sum + e.scale(weights[top - i]);
+        pair[i % 2] = e;
+    }
+    sum
 }
 
-/// The second member of [`relative`].
-fn next_parity(first: usize, s: Complex) -> Complex {
-    let k = first as f64;
+/// `r_{k+1} / r_k - 1` in the notation of [`relative`].
+fn next_parity(k: usize, s: Complex) -> Complex {
+    let k = k as f64;
     let difference = ln_gamma_ratio(0.5 * (k + 1.0), s) - ln_gamma_ratio(0.5 * k, s)
         + s.scale(k.recip().ln_1p());
     difference.exp_m1()
