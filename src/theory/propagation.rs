@@ -87,12 +87,7 @@ impl<'a> Field<'a> {
     }
 
     fn inside(&self, ln_q: f64) -> LnMoments {
-        self.plain(ln_q.exp())
-    }
-
-    /// Moments at a variance in the range of `f64`.
-    pub fn plain(&self, q: f64) -> LnMoments {
-        let m = moments(self.activation, q);
+        let m = moments(self.activation, ln_q.exp());
         let relative = |error: f64, value: f64| if value > 0.0 { error / value } else { 0.0 };
         LnMoments {
             ln_second: m.second.value.ln(),
@@ -144,41 +139,48 @@ pub fn layers(
     for &(w, b) in variances {
         LengthMap::new(Activation::Linear, w, b)?;
     }
+    let Some(&(w, b)) = variances.first() else {
+        return Ok(Vec::new());
+    };
+    let first = ln_affine(w, ln_input, b);
+    Ok(propagate(activation, variances.iter().copied(), first))
+}
+
+/// The layers, the first with pre-activations of variance `exp(first)`.
+fn propagate(
+    activation: &Activation,
+    variances: impl ExactSizeIterator<Item = (f64, f64)>,
+    first: f64,
+) -> Vec<Layer> {
     let mut field = Field::new(activation);
-    let mut ln_x = ln_input;
-    let mut ln_gradient = 0.0;
-    let mut error = 0.0;
+    let (mut ln_gradient, mut error) = (0.0, 0.0);
     let mut out: Vec<Layer> = Vec::with_capacity(variances.len());
-    for &(w, b) in variances {
-        let ln_q = ln_affine(w, ln_x, b);
-        let layer = match out.last() {
-            // stationary to rounding: the moments are those of the layer below
-            Some(last) if (last.ln_q - ln_q).abs() <= 2.0 * f64::EPSILON * last.ln_q.abs().max(0.1) => {
-                Layer { ln_q, ..*last }
-            }
-            _ => {
-                let m = field.at(ln_q);
-                error += m.error;
-                Layer {
-                    ln_q,
-                    ln_second: m.ln_second,
-                    ln_slope: m.ln_slope,
-                    ln_chi: 0.0,
-                    ln_gradient: 0.0,
-                    error,
-                }
-            }
+    for (w, b) in variances {
+        let last = out.last();
+        let ln_q = last.map_or(first, |l| ln_affine(w, l.ln_second, b));
+        let near = |l: &&Layer| (l.ln_q - ln_q).abs() <= 2.0 * f64::EPSILON * ln_q.abs().max(0.1);
+        let m = match last.filter(near) {
+            // stationary to rounding: the moments of the layer below
+            Some(l) => LnMoments {
+                ln_second: l.ln_second,
+                ln_slope: l.ln_slope,
+                error: 0.0,
+            },
+            None => field.at(ln_q),
         };
-        let ln_chi = w.ln() + layer.ln_slope;
+        let ln_chi = w.ln() + m.ln_slope;
         ln_gradient += ln_chi;
-        ln_x = layer.ln_second;
+        error += m.error;
         out.push(Layer {
+            ln_q,
+            ln_second: m.ln_second,
+            ln_slope: m.ln_slope,
             ln_chi,
             ln_gradient,
-            ..layer
+            error,
         });
     }
-    Ok(out)
+    out
 }
 
 /// `ln(w exp(ln_x) + b)`.
@@ -201,39 +203,106 @@ impl LengthMap {
     /// `depth` equal layers, the first with pre-activations of variance `q`; see [`layers`].
     /// `ln_gradient` starts with the first layer.
     pub fn profile(&self, q: f64, depth: usize) -> Vec<Layer> {
-        let mut ln_x = None;
-        let mut field = Field::new(self.activation());
-        let mut out: Vec<Layer> = Vec::with_capacity(depth);
-        let mut ln_gradient = 0.0;
-        let mut error = 0.0;
-        let ln_w = self.sigma_w2().ln();
-        for _ in 0..depth {
-            let ln_q = match ln_x {
-                None => q.ln(),
-                Some(ln_x) => ln_affine(self.sigma_w2(), ln_x, self.sigma_b2()),
-            };
-            let m = match out.last() {
-                Some(l) if (l.ln_q - ln_q).abs() <= 2.0 * f64::EPSILON * l.ln_q.abs().max(0.1) => {
-                    LnMoments {
-                        ln_second: l.ln_second,
-                        ln_slope: l.ln_slope,
-                        error: 0.0,
-                    }
+        let same = std::iter::repeat_n((self.sigma_w2(), self.sigma_b2()), depth);
+        propagate(self.activation(), same, q.ln())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::theory::mean_field::Limit;
+
+    fn map(activation: Activation, w: f64, b: f64) -> LengthMap {
+        LengthMap::new(activation, w, b).unwrap()
+    }
+
+    #[test]
+    fn tanh_at_its_critical_point_decays_as_a_power() {
+        // theory.csv R122, R123, R124
+        let p = map(Activation::Tanh, 1.0, 0.0).profile(1.0, 101);
+        assert!((p[1].q() - 0.39429449039784115).abs() < 1e-14);
+        assert!((p[0].ln_gradient.exp() - 0.4644029024482682).abs() < 1e-14);
+        assert!((p[10].q() - 0.05220008278702869).abs() < 1e-14);
+        // prod chi at l = 100, and q_l ~ 1/(2 l)
+        assert!((p[99].ln_gradient.exp() - 0.0071343).abs() < 1e-6);
+        let deep = map(Activation::Tanh, 1.0, 0.0).profile(1.0, 3000);
+        let at = |l: usize| deep[l].q() * 2.0 * l as f64;
+        assert!((at(2999) - 1.0).abs() < 0.01 && (at(2999) - 1.0).abs() < (at(500) - 1.0).abs());
+    }
+
+    #[test]
+    fn the_profile_is_the_plain_iteration() {
+        for phi in Activation::all() {
+            let layer = map(phi.clone(), 1.2, 0.1);
+            let profile = layer.profile(0.9, 12);
+            let (mut q, mut gradient) = (0.9f64, 0.0);
+            for l in &profile {
+                assert!((l.ln_q - q.ln()).abs() < 1e-12 * (1.0 + q.ln().abs()), "{phi}");
+                gradient += layer.chi_1(q).value.ln();
+                assert!((l.ln_gradient - gradient).abs() < 1e-11 * (1.0 + gradient.abs()));
+                q = layer.next(q).value;
+                if q > 1e12 {
+                    break;
                 }
-                _ => field.at(ln_q),
-            };
-            error += m.error;
-            ln_gradient += ln_w + m.ln_slope;
-            ln_x = Some(m.ln_second);
-            out.push(Layer {
-                ln_q,
-                ln_second: m.ln_second,
-                ln_slope: m.ln_slope,
-                ln_chi: ln_w + m.ln_slope,
-                ln_gradient,
-                error,
-            });
+            }
         }
-        out
+    }
+
+    #[test]
+    fn settled_layers_grow_by_chi() {
+        let layer = map(Activation::Tanh, 2.25, 0.05);
+        let Limit::Fixed(p) = layer.limit(1.0) else {
+            panic!("no fixed point")
+        };
+        let profile = layer.profile(1.0, 1000);
+        let rate = profile[999].ln_gradient - profile[998].ln_gradient;
+        assert!((rate - p.chi_1.value.ln()).abs() < 1e-12);
+        assert!((profile[999].q() - p.q.value).abs() < 1e-13);
+    }
+
+    #[test]
+    fn lengths_outside_the_range_of_f64() {
+        // gelu at variance 8 grows like relu: 4 per layer
+        let p = map(Activation::Gelu, 8.0, 0.0).profile(1.0, 1500);
+        assert!((p[1499].ln_q - p[1498].ln_q - 4f64.ln()).abs() < 1e-12);
+        assert!(p[1499].ln_q > 2000.0 && p[1499].q() == f64::INFINITY);
+        // tanh at variance 0.1 shrinks like a linear layer
+        let p = map(Activation::Tanh, 0.1, 0.0).profile(1.0, 1000);
+        assert!((p[999].ln_q - p[998].ln_q - 0.1f64.ln()).abs() < 1e-12);
+        // tanhshrink is a cube: E phi^2 = q^3 15/9, ln q triples
+        let p = map(Activation::TanhShrink, 1.0, 0.0).profile(0.01, 8);
+        let truth = 3.0 * p[6].ln_q + (15.0f64 / 9.0).ln();
+        assert!((p[7].ln_q / truth - 1.0).abs() < 1e-12);
+        // relu without bias, variance 1: 2^-1000 and beyond
+        let p = map(Activation::Relu, 1.0, 0.0).profile(1.0, 2001);
+        assert!((p[2000].ln_q + 2000.0 * 2f64.ln()).abs() < 1e-9);
+    }
+
+    #[test]
+    fn layers_of_their_own() {
+        let v = [(2.0, 0.1), (1.5, 0.0), (0.7, 0.3)];
+        let out = layers(&Activation::Gelu, &v, 0.0).unwrap();
+        let mut x = 1.0;
+        for ((w, b), l) in v.into_iter().zip(&out) {
+            let layer = map(Activation::Gelu, w, b);
+            let q = layer.first(x);
+            assert!((l.q() / q - 1.0).abs() < 1e-14);
+            assert!((l.ln_chi - layer.chi_1(q).value.ln()).abs() < 1e-13);
+            x = crate::theory::averages::moments(&Activation::Gelu, q).second.value;
+        }
+        // equal layers: the same as a profile
+        let same = layers(&Activation::Tanh, &[(2.0, 0.1); 9], 0.0).unwrap();
+        let one = map(Activation::Tanh, 2.0, 0.1);
+        for (a, b) in same.iter().zip(one.profile(one.first(1.0), 9)) {
+            assert!((a.ln_gradient - b.ln_gradient).abs() < 1e-13);
+        }
+        // xavier 784 -> 256 relu (R128): forward factor fan_in var / 2, here with n_out/n_in
+        let var: f64 = 2.0 / (784.0 + 256.0);
+        let chi = layers(&Activation::Relu, &[(784.0 * var, 0.0)], 0.0).unwrap()[0].ln_chi;
+        assert!((chi.exp() - 0.7538461538461538).abs() < 1e-14);
+        let backward = (chi + ln_width_factor(784, 256)).exp();
+        assert!((backward - 0.24615384615).abs() < 1e-10);
+        assert!(layers(&Activation::Relu, &[(-1.0, 0.0)], 0.0).is_err());
     }
 }
