@@ -58,6 +58,52 @@ pub struct Average {
     pub error: f64,
 }
 
+impl Average {
+    /// A value from a closed form of a few operations: wrong by some roundings.
+    pub fn closed_form(value: f64) -> Average {
+        Average {
+            value,
+            error: 8.0 * f64::EPSILON * value.abs(),
+        }
+    }
+
+    /// `factor * self`; the factor counts as exact.
+    pub fn times(self, factor: f64) -> Average {
+        Average {
+            value: factor * self.value,
+            error: factor.abs() * self.error + f64::EPSILON * (factor * self.value).abs(),
+        }
+    }
+
+    /// `shift + self`; the shift counts as exact.
+    pub fn plus(self, shift: f64) -> Average {
+        let value = shift + self.value;
+        Average {
+            value,
+            error: self.error + f64::EPSILON * value.abs(),
+        }
+    }
+
+    /// `self / below`, errors to first order.
+    pub fn over(self, below: Average) -> Average {
+        let value = self.value / below.value;
+        Average {
+            value,
+            error: (self.error + value.abs() * below.error) / below.value.abs()
+                + f64::EPSILON * value.abs(),
+        }
+    }
+
+    /// The square root, the error to first order.
+    pub fn sqrt(self) -> Average {
+        let value = self.value.sqrt();
+        Average {
+            value,
+            error: 0.5 * self.error / value + f64::EPSILON * value,
+        }
+    }
+}
+
 /// Integral over one panel, its error, and the integral of the modulus.
 fn panel<const N: usize>(
     f: &impl Fn(f64) -> [f64; N],
@@ -137,7 +183,10 @@ pub fn integrate<const N: usize>(
     while let Some((left, right, depth, (value, error, modulus))) = stack.pop() {
         let middle = 0.5 * (left + right);
         let share = ((right - left) / span).max(1e-3);
-        let fine = (0..N).all(|k| error[k] <= (1e-14 * scale[k]).max(absolute) * share);
+        // an integrand that is not finite there does not get better by halving
+        let fine = (0..N).all(|k| {
+            error[k] <= (1e-14 * scale[k]).max(absolute) * share || !error[k].is_finite()
+        });
         if fine || depth == MAX_DEPTH || middle <= left || middle >= right {
             for k in 0..N {
                 out[k].value += value[k];
