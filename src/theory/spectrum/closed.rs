@@ -9,15 +9,18 @@ fn x_ln_y(x: f64, y: f64) -> f64 {
 /// (Fuss-Catalan law); about `ln(e (L + 1/2))`.
 pub fn ln_edge_fuss_catalan(depth: usize) -> f64 {
     let l = depth as f64;
-    (1.0 + l).ln() + if depth == 0 { 0.0 } else { l * l.recip().ln_1p() }
+    (1.0 + l).ln()
+        + if depth == 0 {
+            0.0
+        } else {
+            l * l.recip().ln_1p()
+        }
 }
 
 /// Moment `binom((L+1)k, k)/(Lk+1)` of the Fuss-Catalan law of `depth` linear Gaussian layers.
 pub fn fuss_catalan_moment(depth: usize, k: usize) -> f64 {
     let top = ((depth + 1) * k) as f64;
-    let binomial: f64 = (1..=k)
-        .map(|i| (top - (k - i) as f64) / i as f64)
-        .product();
+    let binomial: f64 = (1..=k).map(|i| (top - (k - i) as f64) / i as f64).product();
     binomial / ((depth * k) as f64 + 1.0)
 }
 

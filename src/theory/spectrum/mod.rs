@@ -46,7 +46,9 @@ pub struct LayerGroup {
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 pub enum SpectrumError {
     /// The variance of the pre-activations.
-    #[error("pre-activation variance {q}: it must be finite and positive (zero only without a kink at zero)")]
+    #[error(
+        "pre-activation variance {q}: it must be finite and positive (zero only without a kink at zero)"
+    )]
     Variance {
         /// The variance.
         q: f64,
@@ -159,16 +161,30 @@ impl Product<'_> {
             }
         }
         match self.at(z(lo)) {
-            // at an extremum an error of z is harmless
-            Some(at) => Edge {
+            // at an extremum an error of z is harmless; elsewhere the domain ends within the
+            // resolution of the slopes
+            Some(at) if self.at(z(hi)).is_some() => Edge {
                 ln: at.ln,
                 error: at.error,
+            },
+            Some(at) => Edge {
+                ln: at.ln,
+                error: at.error + self.depth() * slopes::NEAREST,
             },
             None => Edge {
                 ln: f64::NAN,
                 error: f64::INFINITY,
             },
         }
+    }
+
+    fn depth(&self) -> f64 {
+        self.groups.iter().map(|g| g.count as f64).sum()
+    }
+
+    /// A single layer of orthogonal weights keeps the support of its slopes.
+    fn is_slopes_alone(&self) -> bool {
+        self.depth() == 1.0 && self.gaussian == 0
     }
 
     fn limit(&self, end: impl Fn(&SquaredSlopes) -> f64) -> f64 {
@@ -199,6 +215,12 @@ impl Product<'_> {
             };
         }
         let limit = self.limit(|s| s.support().1);
+        if self.is_slopes_alone() {
+            return Edge {
+                ln: limit,
+                error: 4.0 * f64::EPSILON,
+            };
+        }
         self.extremum(
             |t| t,
             0.01 / (1.0 + variance),
@@ -207,7 +229,7 @@ impl Product<'_> {
         )
     }
 
-    fn lower(&self, depth: usize) -> Edge {
+    fn lower(&self) -> Edge {
         let zero = Edge {
             ln: f64::NEG_INFINITY,
             error: 0.0,
@@ -225,6 +247,12 @@ impl Product<'_> {
             return zero;
         }
         let limit = self.limit(|s| s.support().0);
+        if self.is_slopes_alone() {
+            return Edge {
+                ln: limit,
+                error: 4.0 * f64::EPSILON,
+            };
+        }
         // beyond z = -1 the Gaussian factor has no real branch
         let last = if self.gaussian > 0 {
             1.0 - p
@@ -232,7 +260,7 @@ impl Product<'_> {
             f64::INFINITY
         };
         let room = if whole { 1.0 } else { p * (1.0 - p) };
-        let start = 1e-3 * room / (10 + depth) as f64;
+        let start = 1e-3 * room / (10.0 + self.depth());
         self.extremum(|t| -p - t, start, (limit, self.cap()), last)
     }
 
@@ -254,7 +282,6 @@ impl Product<'_> {
 /// [`SpectrumError::Empty`] without layers, [`SpectrumError::Weights`] for a variance that is not positive.
 pub fn spectrum(groups: &[LayerGroup]) -> Result<Spectrum, SpectrumError> {
     check(groups)?;
-    let depth = groups.iter().map(|g| g.count).sum::<usize>();
     let means: Vec<f64> = groups.iter().map(|g| g.slopes.moment(1).value).collect();
     let mut normalised_variance = 0.0;
     let mut ln_mean = 0.0;
@@ -290,7 +317,7 @@ pub fn spectrum(groups: &[LayerGroup]) -> Result<Spectrum, SpectrumError> {
         nonzero: product.nonzero(),
         upper: product.upper(normalised_variance),
         mass_at_upper,
-        lower: product.lower(depth),
+        lower: product.lower(),
         certainty: Certainty::Asymptotic,
     })
 }

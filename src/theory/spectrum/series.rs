@@ -28,10 +28,7 @@ fn product(a: &[f64], b: &[f64]) -> Vec<f64> {
 ///
 /// # Errors
 /// As [`super::spectrum`].
-pub fn normalised_moments(
-    groups: &[LayerGroup],
-    count: usize,
-) -> Result<Vec<f64>, SpectrumError> {
+pub fn normalised_moments(groups: &[LayerGroup], count: usize) -> Result<Vec<f64>, SpectrumError> {
     check(groups)?;
     if count == 0 {
         return Ok(Vec::new());

@@ -8,8 +8,8 @@ use super::SpectrumError;
 /// Gaussian variables are cut here, as in [`crate::theory::quadrature`].
 const RANGE: f64 = 12.0;
 /// Closest approach to an end of the support, relative to its upper end: below it, differences of
-/// squared slopes are rounding.
-const NEAREST: f64 = 1e-13;
+/// squared slopes are mostly rounding.
+pub(super) const NEAREST: f64 = 1e-8;
 
 /// Law of `m = phi'(sqrt(q) z)^2`, `z` standard Gaussian: the squared diagonal of `D` in a wide
 /// layer whose pre-activations have variance `q`.
@@ -264,7 +264,8 @@ impl SquaredSlopes {
     }
 
     /// Averages of two functions of the non-zero squared slope that vanish where it is zero.
-    fn averages(&self, f: impl Fn(f64) -> [f64; 2]) -> [Average; 2] {
+    /// `absolute` is the error that rounding in `f` excuses.
+    fn averages(&self, f: impl Fn(f64) -> [f64; 2], absolute: f64) -> [Average; 2] {
         const INV_SQRT_TAU: f64 = 0.398_942_280_401_432_7;
         let mut out = [Average {
             value: 0.0,
@@ -282,7 +283,7 @@ impl SquaredSlopes {
             f(self.scale * slope * slope).map(|y| if weight == 0.0 { 0.0 } else { weight * y })
         };
         for (a, b) in &self.pieces {
-            let part = integrate(weighted, *a, *b, &self.breaks, 1e-300);
+            let part = integrate(weighted, *a, *b, &self.breaks, absolute);
             for (o, y) in out.iter_mut().zip(part) {
                 o.value += y.value;
                 o.error += y.error;
@@ -293,7 +294,7 @@ impl SquaredSlopes {
 
     /// `E m^k` for `k >= 1`.
     pub fn moment(&self, k: u32) -> Average {
-        self.averages(|m| [m.powi(k as i32), 0.0])[0]
+        self.averages(|m| [m.powi(k as i32), 0.0], 1e-300)[0]
     }
 
     /// Inverse of `z = E[m / (w - m)]`: above the support for `z > 0`, below it for `z < 0`; `None`
@@ -304,38 +305,47 @@ impl SquaredSlopes {
     pub(super) fn point(&self, z: f64, mean: f64) -> Option<Point> {
         let target = z.abs();
         let distance = |m: f64| {
-            if z > 0.0 {
-                self.sup - m
-            } else {
-                m - self.inf
-            }
+            if z > 0.0 { self.sup - m } else { m - self.inf }
         };
-        let least = NEAREST * if self.sup.is_finite() { self.sup } else { mean };
+        let end = if self.sup.is_finite() { self.sup } else { mean };
+        let least = if self.is_atomic() {
+            1e-14 * self.inf
+        } else {
+            NEAREST * end
+        };
         let (mut lo, mut hi) = (0.0, mean / target * (1.0 + 1e-12));
         let mut d = hi;
-        for _ in 0..200 {
-            let [f, g] = self.averages(|m| {
-                if m == 0.0 {
-                    return [0.0; 2];
-                }
-                let r = (d + distance(m).max(0.0)).recip();
-                [m * r, m * r * r]
-            });
-            let excess = f.value.recip() - target.recip();
-            if excess > 0.0 {
+        for step in 1.. {
+            // both components of order 1, where the support ends within rounding of `end`
+            let noise = 200.0 * f64::EPSILON * (1.0 + end / d);
+            let [f, g] = self.averages(
+                |m| {
+                    if m == 0.0 {
+                        return [0.0; 2];
+                    }
+                    let r = (d + distance(m).max(0.0)).recip();
+                    [m * r / target, m * d * r * r / target]
+                },
+                noise,
+            );
+            // Newton for 1/f = 1, with df/dd = -g/d
+            let change = d * (f.value - 1.0) * f.value / g.value;
+            if change < 0.0 {
                 hi = d;
             } else {
                 lo = d;
             }
-            let mut next = d - excess * f.value * f.value / g.value;
-            let w = if z > 0.0 { self.sup + d } else { self.inf - d };
-            if (next - d).abs() <= 1e-13 * d || hi - lo <= 1e-15 * hi {
+            let uncertainty = d * f.error / g.value;
+            if change.abs() <= 1e-13 * d + 0.01 * uncertainty || hi - lo <= 1e-15 * hi || step == 60
+            {
+                let w = if z > 0.0 { self.sup + d } else { self.inf - d };
                 return Some(Point {
                     w,
-                    ln_slope: -(g.value * w).recip(),
-                    error: (f.error / g.value + 1e-13 * d) / w.abs(),
+                    ln_slope: -d / (target * g.value * w),
+                    error: (uncertainty + change.abs() + f64::EPSILON * end) / w.abs(),
                 });
             }
+            let mut next = d + change;
             if !(next > lo && next < hi) {
                 next = if lo == 0.0 {
                     0.01 * hi

@@ -16,7 +16,13 @@ fn group(
     }
 }
 
-fn one(ensemble: Ensemble, sigma_w2: f64, activation: Activation, q: f64, count: usize) -> Spectrum {
+fn one(
+    ensemble: Ensemble,
+    sigma_w2: f64,
+    activation: Activation,
+    q: f64,
+    count: usize,
+) -> Spectrum {
     spectrum(&[group(ensemble, sigma_w2, activation, q, count)]).unwrap()
 }
 
@@ -72,7 +78,10 @@ fn relu_orthogonal_edges_and_their_atom() {
     );
     for depth in [1, 2, 3, 4, 20, 300] {
         let s = one(Orthogonal, 2.0, Activation::Relu, 3.0, depth);
-        assert!((s.upper.ln - ln_edge_relu_orthogonal(depth, 0.5)).abs() < 1e-10, "{depth}");
+        assert!(
+            (s.upper.ln - ln_edge_relu_orthogonal(depth, 0.5)).abs() < 1e-10,
+            "{depth}"
+        );
         near(s.normalised_variance, depth as f64, 1e-13);
         assert_eq!(s.mass_at_upper, if depth == 1 { 0.5 } else { 0.0 });
     }
@@ -81,7 +90,10 @@ fn relu_orthogonal_edges_and_their_atom() {
     let p = 1.0 - libm::erfc((0.5 / q).sqrt());
     for depth in [5, 400, 1200] {
         let s = one(Orthogonal, 1.0 / p, Activation::HardTanh, q, depth);
-        assert!((s.upper.ln - ln_edge_relu_orthogonal(depth, p)).abs() < 1e-9, "{depth}");
+        assert!(
+            (s.upper.ln - ln_edge_relu_orthogonal(depth, p)).abs() < 1e-9,
+            "{depth}"
+        );
         let mass = 1.0 - depth as f64 * (1.0 - p);
         assert!((s.mass_at_upper - mass.max(0.0)).abs() < 1e-12);
     }
@@ -119,8 +131,14 @@ fn lower_edges_are_upper_edges_of_the_inverse() {
     for depth in [1, 2, 3, 10, 1000] {
         let s = one(Orthogonal, 1.3, leaky(0.5), 1.0, depth);
         let inverse = one(Orthogonal, 1.0 / 1.3, leaky(2.0), 1.0, depth);
-        assert!((s.lower.ln + inverse.upper.ln).abs() < 1e-9 * (1.0 + s.lower.ln.abs()), "{depth}");
-        assert!((s.upper.ln + inverse.lower.ln).abs() < 1e-9 * (1.0 + s.upper.ln.abs()), "{depth}");
+        assert!(
+            (s.lower.ln + inverse.upper.ln).abs() < 1e-9 * (1.0 + s.lower.ln.abs()),
+            "{depth}"
+        );
+        assert!(
+            (s.upper.ln + inverse.lower.ln).abs() < 1e-9 * (1.0 + s.upper.ln.abs()),
+            "{depth}"
+        );
     }
     // slopes between 1/2 and 1, varying smoothly
     let bent = |inverse: bool| {
@@ -221,7 +239,10 @@ fn supports_of_all_activations() {
             let (inf, sup) = slopes.support();
             assert!(inf >= 0.0 && inf <= sup);
             let mean = slopes.moment(1);
-            assert!(mean.value <= sup && mean.error < 1e-10 * mean.value, "{phi} {q}");
+            assert!(
+                mean.value <= sup && mean.error < 1e-10 * mean.value,
+                "{phi} {q}"
+            );
             let s = spectrum(&[LayerGroup {
                 ensemble: Orthogonal,
                 sigma_w2: 1.0,
