@@ -123,6 +123,9 @@ pub enum Command {
     /// Singular values of a long product of matrices, without overflow
     #[command(after_help = PRODUCT_HELP)]
     Product(ProductArgs),
+    /// What gradients will do in a network: laws, verdict, and the fix as code
+    #[command(after_help = PREDICT_HELP)]
+    Predict(PredictArgs),
     /// Completion script for a shell, on stdout
     #[command(
         after_help = "Example: isometer completions bash > ~/.local/share/bash-completion/completions/isometer"
@@ -286,6 +289,30 @@ fn finite(text: &str) -> Result<f64, String> {
     }
 }
 
+const PREDICT_HELP: &str = "\
+Examples:
+  isometer predict --depth 50 --width 256 --activation relu
+  isometer predict --depth 30 --width 512 --activation tanh --init xavier_normal
+  isometer predict --widths 784,256,256,256 --activation relu --init torch:linear
+  isometer predict --depth 100 --width 4 --activation linear --sigma-w2 4
+  isometer predict --model network.toml --json
+
+Gradients are predicted at initialization, without drawing a network. For ReLU, leaky ReLU and linear
+layers with Gaussian or orthogonal weights the laws are exact at the widths given; otherwise they
+are those of wide layers, and say so (asymptotic). Mean and typical differ: the mean square over networks is
+made by rare large draws, the typical gradient (exp of the mean log) is what one run sees.";
+
+/// `isometer predict`.
+#[derive(Args, Debug)]
+pub struct PredictArgs {
+    /// The network.
+    #[command(flatten)]
+    pub model: super::model::ModelArgs,
+    /// Also the probability that the log of a squared norm is at most X; may be repeated
+    #[arg(long, value_name = "X", action = ArgAction::Append, value_parser = finite, allow_negative_numbers = true)]
+    pub cdf: Vec<f64>,
+}
+
 /// `isometer completions`.
 #[derive(Args, Debug)]
 pub struct CompletionsArgs {
@@ -320,7 +347,7 @@ pub fn wants_json(raw: &[OsString]) -> bool {
 /// The command named by the raw arguments, if they name one that exists.
 pub fn command_name(raw: &[OsString]) -> Option<&'static str> {
     raw.iter().skip(1).find_map(|a| {
-        ["cond", "product", "completions", "man"]
+        ["cond", "product", "predict", "completions", "man"]
             .into_iter()
             .find(|name| a.to_str() == Some(name))
     })

@@ -4,7 +4,9 @@
 mod args;
 mod cond;
 mod exit;
+mod model;
 mod output;
+mod predict;
 mod product;
 mod sources;
 mod tooling;
@@ -38,6 +40,7 @@ fn run(cli: &Cli) -> Exit {
         None => (None, tooling::greet(&output)),
         Some(Command::Cond(args)) => (Some("cond"), cond::run(args, &cli.global, &output)),
         Some(Command::Product(args)) => (Some("product"), product::run(args, &cli.global, &output)),
+        Some(Command::Predict(args)) => (Some("predict"), predict::run(args, &output)),
         Some(Command::Completions(args)) => {
             (Some("completions"), tooling::completions(args, &output))
         }

@@ -140,7 +140,16 @@ impl Report {
         map.insert("input_gradient".into(), maybe(&p.input_gradient));
         map.insert(
             "weight_gradients".into(),
-            p.weight_gradients.iter().map(law).collect(),
+            p.weight_gradients
+                .iter()
+                .map(|(layer, l)| {
+                    let mut entry = law(l);
+                    if let Value::Object(map) = &mut entry {
+                        map.insert("layer".into(), (*layer).into());
+                    }
+                    entry
+                })
+                .collect(),
         );
         map.insert(
             "growth".into(),
@@ -281,7 +290,7 @@ impl Report {
         let p = &self.prediction;
         let mut out = vec![
             String::new(),
-            "gradient^2: squared norm of the gradient at a layer's pre-activations, relative to the last \
+            "gradient^2: squared norm of the gradient at a layer's output, relative to the last \
              hidden layer's; mean over networks and typical (exp of the mean log)."
                 .into(),
             String::new(),

@@ -3,10 +3,12 @@
 pub mod averages;
 pub mod correlation;
 pub mod criticality;
+pub mod fluctuation;
 pub mod kernel;
 pub mod laws;
 pub mod lyapunov;
 pub mod mean_field;
+pub mod multiplier;
 pub mod normalization;
 pub mod optimisation;
 pub mod padding;

@@ -77,9 +77,9 @@ pub struct LayerPicture {
     pub width: usize,
     /// Variance of its pre-activations for an input with `|x|^2 = n_0`.
     pub q: Option<f64>,
-    /// Factor on the mean square gradient when backpropagation passes this layer.
+    /// Factor on the mean square gradient from this layer's output back to its input.
     pub chi: f64,
-    /// `ln` of the mean square gradient at this layer over that at the last one.
+    /// `ln` of the mean square gradient at this layer's output over that at the last one's.
     pub ln_mean_square_gradient: f64,
     /// The same, mean of the logarithm.
     pub typical_ln_square_gradient: Option<f64>,
@@ -190,8 +190,9 @@ pub struct Prediction {
     pub jvp: Option<Law>,
     /// `|dy/dx_0|^2` of one output.
     pub input_gradient: Option<Law>,
-    /// `|dy/dW_l|_F^2` for `|x_0|^2 = n_0`, hidden layers and readout.
-    pub weight_gradients: Vec<Law>,
+    /// `|dy/dW_l|_F^2` for stored weights and `|x_0|^2 = n_0`, by layer from 1, the readout last; a sample
+    /// of the layers where there are very many.
+    pub weight_gradients: Vec<(usize, Law)>,
     /// Growth per layer.
     pub growth: Growth,
     /// Spectrum.

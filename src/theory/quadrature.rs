@@ -184,9 +184,8 @@ pub fn integrate<const N: usize>(
         let middle = 0.5 * (left + right);
         let share = ((right - left) / span).max(1e-3);
         // an integrand that is not finite there does not get better by halving
-        let fine = (0..N).all(|k| {
-            error[k] <= (1e-14 * scale[k]).max(absolute) * share || !error[k].is_finite()
-        });
+        let fine = (0..N)
+            .all(|k| error[k] <= (1e-14 * scale[k]).max(absolute) * share || !error[k].is_finite());
         if fine || depth == MAX_DEPTH || middle <= left || middle >= right {
             for k in 0..N {
                 out[k].value += value[k];

@@ -150,6 +150,19 @@ impl Network<'_> {
         }
     }
 
+    /// One factor of a gradient on its way back: a matrix with `from` outputs on layer `layer`, with the
+    /// gates of that layer or without.
+    pub(crate) fn backward_factor(
+        &self,
+        layer: usize,
+        from: usize,
+        sigma_w2: f64,
+        gated: bool,
+    ) -> Factor {
+        let n = self.widths[layer];
+        self.layer(n, from, n, sigma_w2, gated)
+    }
+
     /// `|x_k|^2 / |x_0|^2`.
     fn ahead(&self, product: &mut Product, k: usize) {
         for l in 1..=k {

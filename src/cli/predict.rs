@@ -1,0 +1,22 @@
+//! `isometer predict`.
+
+use super::args::PredictArgs;
+use super::exit::{Exit, Outcome, Unusable};
+use super::output::Output;
+use isometer::report::predict::Report;
+use isometer::theory::predict::{Options, predict};
+
+/// Predicts and reports; a verdict about gradients is not a finding that fails a script.
+pub fn run(args: &PredictArgs, output: &Output) -> anyhow::Result<Outcome> {
+    let model = args.model.resolve()?;
+    let options = Options {
+        cdf: args.cdf.clone(),
+    };
+    let prediction =
+        predict(&model, &options).map_err(|e| Unusable(format!("no prediction: {e}")))?;
+    let report = Report { prediction };
+    Ok(Outcome {
+        document: report.render(output.format, &output.style),
+        exit: Exit::Fine,
+    })
+}
