@@ -10,7 +10,7 @@ use crate::theory::special::trigamma;
 /// Numbers of open gates less likely than this, relative to the most likely one, are left out: the law
 /// moves by less than `1e-35` per layer in total variation.
 const LEAST_COUNT: f64 = 1e-40;
-/// The same for the terms of a quadrature.
+/// The same for the terms of a quadrature: less than 1e-21 per layer.
 const LEAST_ATOM: f64 = 1e-26;
 
 enum Terms {
@@ -107,6 +107,14 @@ impl Mixture {
                 f64::INFINITY
             }
             Terms::Atoms { .. } => self.shape.n as f64,
+        }
+    }
+
+    /// Bound of the probability that was left out of one factor.
+    pub fn omitted(&self) -> f64 {
+        match &self.terms {
+            Terms::Counts { .. } => 1e-35,
+            Terms::Atoms { .. } => 1e-21,
         }
     }
 
@@ -271,8 +279,7 @@ fn atoms(shape: &Shape) -> Vec<(f64, f64)> {
     let half = 0.5 * n;
     // bandwidth of the densities (8.6 standard deviations, at least the strip's 37/pi) and of v^(it)
     let step = std::f64::consts::TAU / (largest_frequency(shape.n) + 13.0 + 3.1 * n.sqrt());
-    let cut = -LEAST_ATOM.ln();
-    let (first, weights) = shape.counts(LEAST_COUNT);
+    let (first, weights) = shape.counts(LEAST_ATOM);
     let mut grid = std::collections::BTreeMap::<i64, f64>::new();
     let mut out = Vec::new();
     let mut density = Vec::new();
@@ -291,12 +298,14 @@ fn atoms(shape: &Shape) -> Vec<(f64, f64)> {
         };
         let centre = (mode / step).round() as i64;
         density.clear();
+        // the rarer the count, the sooner its density is negligible, but not before it is normalised
+        let cut = (LEAST_ATOM / weight).ln().min(-37.0);
         let mut total = 0.0;
         for (start, direction) in [(centre, 1), (centre - 1, -1)] {
             let mut j = start;
             loop {
                 let ln = at(j);
-                if ln < -cut {
+                if ln < cut {
                     break;
                 }
                 let x = ln.exp();
@@ -312,7 +321,12 @@ fn atoms(shape: &Shape) -> Vec<(f64, f64)> {
     for (j, weight) in grid {
         let u = j as f64 * step;
         let (b, c) = (((-u).exp() + 1.0).recip(), (u.exp() + 1.0).recip());
-        out.push(((b + shape.below2 * c).ln(), weight));
+        let v = (b + shape.below2 * c).ln();
+        // far out v is one of its limits to the last bit
+        match out.last_mut() {
+            Some((last, w)) if *last == v => *w += weight,
+            _ => out.push((v, weight)),
+        }
     }
     out.retain(|(_, w)| *w > LEAST_ATOM);
     let total: f64 = out.iter().map(|(_, w)| w).sum();

@@ -21,4 +21,6 @@ pub use factor::{Factor, LawError};
 pub use product_law::{ProductLaw, Uncertain};
 
 #[cfg(test)]
+mod network_tests;
+#[cfg(test)]
 mod tests;

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use super::complex::Complex;
 use super::factor::{Factor, LawError, Shape};
 use super::inversion::{BULK, Contour, Sum, Tail};
 use super::mixture::Mixture;
 use crate::scale::Certainty;
-use crate::theory::laws::complex::Complex;
 
 /// A number with its absolute error: a bound of discretisation and truncation, and an estimate of
 /// rounding.
@@ -208,8 +208,9 @@ impl ProductLaw {
         } else {
             Contour::far(&self.sum, y).tail(y)
         };
-        // the position of the mean is rounded too
-        tail.error += tail.density * self.position_error(y);
+        // the position of the mean is rounded too, and rare terms were left out
+        let omitted: f64 = self.sum.groups.iter().map(|g| g.count * g.omitted()).sum();
+        tail.error += tail.density * self.position_error(y) + omitted;
         tail
     }
 
