@@ -124,6 +124,21 @@ pub fn fluctuations(
     mean_square: f64,
     layers: &[FluctuationLayer],
 ) -> Result<Fluctuation, FluctuationError> {
+    profile(activation, input, mean_square, layers, |_| ())
+}
+
+/// As [`fluctuations`]; `each` sees the variance of `ln |J u|^2` up to and including each layer, first
+/// layer first.
+///
+/// # Errors
+/// [`FluctuationError`] names the layer.
+pub fn profile(
+    activation: &Activation,
+    input: usize,
+    mean_square: f64,
+    layers: &[FluctuationLayer],
+    mut each: impl FnMut(f64),
+) -> Result<Fluctuation, FluctuationError> {
     if !(mean_square > 0.0 && mean_square.is_finite()) {
         return Err(FluctuationError::Input { mean_square });
     }
@@ -175,6 +190,7 @@ pub fn fluctuations(
         let noise = (3.0 * r.fourth_slope / (r.slope * r.slope) - 1.0) / n;
         let joint = (r.mixed / r.slope - r.length) / n;
         gg += 2.0 * beta * qg + beta * beta * qq + noise;
+        each(gg);
         // what the next layer inherits: response to q, its own noise, and their covariance with ln g
         below = (
             r.length_slope,

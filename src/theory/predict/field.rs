@@ -151,19 +151,19 @@ pub(super) fn predict(
     let lengths = lengths(setting)?;
     let chi = ln_chi(setting, &lengths);
     let total: f64 = chi.iter().sum();
-    let variances = super::spread::gradient(setting, &lengths);
+    let variances = super::spread::gradient(setting);
     let rectangular = (widths[depth] as f64 / widths[0] as f64).ln();
     let jvp_mean = total + rectangular;
     let forward_mean = lengths[depth - 1].ln_second - setting.model.keep().ln() + rectangular;
     let readout = setting.layers[depth].weight.sigma_w2.ln();
-    let law = |mean: f64| match &variances {
-        Some(v) => log_normal(mean, v.total, options),
+    let law = |mean: f64, input: f64| match &variances {
+        Some(v) => log_normal(mean, v.from(0) + input * (v.total - v.from(0)), options),
         None => mean_only(Certainty::Asymptotic, mean),
     };
-    let input_gradient = law(total + readout);
+    let input_gradient = law(total + readout, 1.0);
     let typical = variances
         .as_ref()
-        .map(|v| (total - 0.5 * v.total) / depth as f64);
+        .map(|v| (total - 0.5 * v.from(0)) / depth as f64);
     let growth = Growth {
         chi: (total / depth as f64).exp(),
         typical_ln_square_per_layer: typical,
@@ -183,7 +183,7 @@ pub(super) fn predict(
         description: Vec::new(),
         mean_field: fixed_point(setting)?,
         forward: Some(mean_only(Certainty::Asymptotic, forward_mean)),
-        jvp: Some(law(jvp_mean)),
+        jvp: Some(law(jvp_mean, 0.0)),
         precision: precision::log_normal(setting, &growth, &input_gradient),
         input_gradient: Some(input_gradient),
         weight_gradients: weight_gradients(setting)?,

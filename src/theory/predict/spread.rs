@@ -1,25 +1,47 @@
 //! Variance of the log of a gradient to first order in 1/width.
 
 use super::setting::Setting;
-use crate::theory::propagation::Layer;
+use crate::network::BiasLaw;
+use crate::theory::fluctuation::{FluctuationLayer, profile};
 
 /// Variances of `ln` of squared gradients.
 #[derive(Clone, Debug)]
 pub(super) struct Spread {
     /// Of the gradient with respect to the input.
     pub total: f64,
-    /// Of what the layers above `l` contribute, `[l]` for `l = 0..=L`.
-    above: Vec<f64>,
+    /// Of `|J u|^2` up to layer `l`, `[l]` for `l = 0..=L`.
+    below: Vec<f64>,
 }
 
 impl Spread {
-    /// Variance at the output of layer `l`.
+    /// What the layers above `l` add.
     pub fn from(&self, l: usize) -> f64 {
-        self.above[l]
+        (self.below[self.below.len() - 1] - self.below[l]).max(0.0)
     }
 }
 
-/// `None` where no first-order theory is at hand.
-pub(super) fn gradient(_setting: &Setting<'_>, _lengths: &[Layer]) -> Option<Spread> {
-    None
+/// `None` where the first order is not known (constant biases), does not exist (slopes without a
+/// fourth moment), or is no longer small.
+pub(super) fn gradient(setting: &Setting<'_>) -> Option<Spread> {
+    let keep = setting.model.keep();
+    let constant = |l: &crate::network::Layer| matches!(l.bias, BiasLaw::Constant(_));
+    if keep < 1.0 || setting.layers.iter().any(constant) {
+        return None;
+    }
+    let layers: Vec<FluctuationLayer> = setting.layers[..setting.depth()]
+        .iter()
+        .map(|l| FluctuationLayer {
+            width: l.fan_out,
+            sigma_w2: l.weight.sigma_w2,
+            sigma_b2: l.bias.variance(),
+        })
+        .collect();
+    let n0 = setting.model.widths[0];
+    let mut below = vec![0.0];
+    let f = profile(&setting.model.activation, n0, 1.0, &layers, |v| {
+        below.push(v)
+    })
+    .ok()?;
+    let total = f.var_ln_input_gradient(n0);
+    total.is_finite().then_some(Spread { total, below })
 }
