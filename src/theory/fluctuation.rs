@@ -9,6 +9,10 @@ use crate::network::activation::Activation;
 use crate::scale::Certainty;
 use crate::theory::quadrature::gaussian_averages;
 
+/// Variances of pre-activations between this and its reciprocal: fourth powers of activations that
+/// grow quadratically stay in the range of `f64`.
+const LEAST_Q: f64 = 1e-70;
+
 /// A layer with Gaussian weights.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FluctuationLayer {
@@ -48,7 +52,7 @@ pub enum FluctuationError {
         layer: usize,
         /// Variance of the pre-activations in the limit.
         q: f64,
-        /// Mean of `phi'^2` there.
+        /// Mean of `phi'^2` there; NaN if `q` is out of range already.
         slope: f64,
     },
 }
@@ -89,7 +93,13 @@ struct Response {
 
 fn response(activation: &Activation, q: f64) -> Response {
     let root = q.sqrt();
-    let breaks: Vec<f64> = activation.kinks().iter().map(|k| k / root).collect();
+    let mut breaks: Vec<f64> = activation.kinks().iter().map(|k| k / root).collect();
+    if root > 1.0 {
+        // features of the activation are narrow here
+        for x in [0.5, 1.0, 2.0, 4.0, 8.0, 16.0] {
+            breaks.extend([x / root, -x / root]);
+        }
+    }
     let a = gaussian_averages(
         |z| {
             let (f, d) = (
@@ -172,16 +182,17 @@ pub fn profile(
             (s * gain).powi(2) * qq + s * s * own,
             s * gain * qg + s * joint,
         );
+        if !(q > LEAST_Q && q < LEAST_Q.recip()) {
+            let (layer, slope) = (i + 1, f64::NAN);
+            return Err(FluctuationError::Degenerate { layer, q, slope });
+        }
         let r = match cached.take() {
             Some((at, r)) if (at - q).abs() <= 4.0 * f64::EPSILON * q => r,
             _ => response(activation, q),
         };
-        if !(q > 0.0 && q.is_finite() && r.slope > 0.0 && r.slope.is_finite()) {
-            return Err(FluctuationError::Degenerate {
-                layer: i + 1,
-                q,
-                slope: r.slope,
-            });
+        if !(r.slope > 0.0 && r.slope.is_finite()) {
+            let (layer, slope) = (i + 1, r.slope);
+            return Err(FluctuationError::Degenerate { layer, q, slope });
         }
         var_ln_q = qq / (q * q);
         ln_mean_square += (s * r.slope * n / fan_in).ln();

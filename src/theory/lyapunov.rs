@@ -307,7 +307,7 @@ mod tests {
         let e = linear(64).exponents(64).unwrap();
         assert!((e[0] + 0.007_853_186_132_369_627).abs() < 1e-13);
         let growth = linear(64).ln_condition_growth(64).unwrap();
-        assert!((growth - 2.706_769_777_878_205_4).abs() < 1e-13);
+        assert!((growth - 2.706_769_778_278_205_4).abs() < 1e-13);
         let det = mean_ln_det(&linear(8), (1.0, 1.0), 5).unwrap();
         assert!((det + 45.932_954_929_921_415).abs() < 1e-11);
     }
@@ -329,7 +329,7 @@ mod tests {
             let weights = binomial_weights(n, 0.5);
             let total: f64 = weights[i..].iter().sum();
             let (mut mean, mut square) = (0.0, 0.0);
-            for k in i..=n {
+            for (k, weight) in weights.iter().enumerate().skip(i) {
                 // sums of independent logarithms
                 let (mut m, mut v) = (0.0, 0.0);
                 for j in 1..=i {
@@ -337,8 +337,8 @@ mod tests {
                     m += 0.5 * (a + (2.0 / n as f64).ln());
                     v += 0.25 * (b - a * a);
                 }
-                mean += weights[k] / total * m;
-                square += weights[k] / total * (v + m * m);
+                mean += weight / total * m;
+                square += weight / total * (v + m * m);
             }
             let law = relu(n).ln_volume(i, i).unwrap();
             assert!((law.mean - mean).abs() < 1e-11, "{i}");

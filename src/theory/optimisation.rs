@@ -279,7 +279,7 @@ mod tests {
             for step in [0.05, 0.3, 0.9 * limit] {
                 let beta = method.beta().unwrap();
                 let (mut x, mut v) = (1.0f64, 0.0);
-                let mut envelope = 0.0f64;
+                let mut envelope = f64::NEG_INFINITY;
                 for t in 0..400 {
                     let at = match method {
                         Method::Nesterov { .. } => x + beta * v,

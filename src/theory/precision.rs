@@ -99,7 +99,7 @@ impl FormatLimits {
     /// `ln` of the threshold at and above which a number becomes infinite: half a spacing above the largest
     /// finite number. Theorem: ties-to-even-thresholds.
     pub fn ln_overflow_threshold(&self) -> f64 {
-        f64::from(self.max_log2) * LN_2 + (-exp2(-1 - self.digits) * 2.0 * 0.5).ln_1p()
+        f64::from(self.max_log2) * LN_2 + (-exp2(-1 - self.digits)).ln_1p()
     }
 
     /// Distance between neighbours in the binade of `|x|`.

@@ -56,10 +56,10 @@ fn powers_of_alpha_are_those_of_the_network() {
     ] {
         let mut stored = net.clone();
         let mut m = [1.0; 3];
-        for l in 0..3 {
+        for (l, multiplier) in m.iter_mut().enumerate() {
             match placement {
                 Placement::Weights => stored.w[l].iter_mut().for_each(|w| *w *= alpha),
-                Placement::Multiplier => m[l] = alpha,
+                Placement::Multiplier => *multiplier = alpha,
                 Placement::Layer(k) if k == l + 1 => {
                     stored.w[l].iter_mut().for_each(|w| *w *= alpha);
                 }
@@ -67,7 +67,7 @@ fn powers_of_alpha_are_those_of_the_network() {
             }
         }
         let (y2, g2, dx2) = run(&stored, m);
-        for l in 0..3 {
+        for (l, multiplier) in m.iter().enumerate() {
             let s = scaling(placement, 3, l + 1);
             let power = |e: i64| alpha.powi(e as i32);
             close(y2, power(s.output) * y);
@@ -75,7 +75,7 @@ fn powers_of_alpha_are_those_of_the_network() {
             for i in 0..4 {
                 close(g2[l][i], power(s.effective_gradient) * g[l][i]);
                 // the chain rule through the multiplier
-                close(m[l] * g2[l][i], power(s.stored_gradient) * g[l][i]);
+                close(multiplier * g2[l][i], power(s.stored_gradient) * g[l][i]);
             }
         }
     }
