@@ -220,6 +220,40 @@ impl Network<'_> {
         ProductLaw::new(&product.factors)
     }
 
+    /// Law of one squared element of `dy/dx_0`; see [`Network::input_gradient`].
+    ///
+    /// The direction of the gradient is uniform and independent of its norm, so an element is the same
+    /// product with one unit in place of `n_0` in the last factor (theorem: element-of-a-gradient).
+    ///
+    /// # Errors
+    /// As [`Network::input_gradient`].
+    pub fn input_gradient_element(&self) -> Result<ProductLaw, LawError> {
+        self.check(true)?;
+        let mut product = Product::default();
+        self.back(&mut product, 1);
+        let (n, from) = (self.widths[0], self.widths[1]);
+        product.push(match self.layer(n, from, n, self.sigma_w2[0], false) {
+            Factor::Gated { scale, .. } | Factor::ChiSquare { scale, .. } => {
+                Factor::ChiSquare { n: 1, scale }
+            }
+            Factor::Sphere {
+                ambient,
+                gate,
+                below,
+                scale,
+                ..
+            } => Factor::Sphere {
+                n: 1,
+                ambient,
+                gate,
+                below,
+                scale,
+            },
+            constant @ Factor::Constant { .. } => constant,
+        });
+        ProductLaw::new(&product.factors)
+    }
+
     /// Law of `|dy/dW_l|_F^2` for `l = 1..=L+1`, the last the readout, at an input of
     /// squared norm `e^ln_input_square`; `y` as in [`Network::input_gradient`].
     ///

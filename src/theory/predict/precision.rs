@@ -29,12 +29,12 @@ fn table(growth: &Growth, p_underflow: impl Fn(f64) -> Option<f64>) -> Vec<Under
         .collect()
 }
 
-/// From the exact law.
-pub(super) fn exact(setting: &Setting<'_>, growth: &Growth, law: &ProductLaw) -> Vec<Underflow> {
-    let n = setting.model.widths[0];
+/// From the exact law of one element.
+pub(super) fn exact(growth: &Growth, element: &ProductLaw) -> Vec<Underflow> {
+    let alive = 1.0 - element.p_zero();
     table(growth, |threshold| {
-        let p = p_element_below(n, law.p_zero(), threshold, |x| law.cdf_ln_square(x).value);
-        Some(p.value.clamp(0.0, 1.0))
+        let p = element.cdf_ln_square(2.0 * threshold).value;
+        Some((element.p_zero() + alive * p).clamp(0.0, 1.0))
     })
 }
 
