@@ -65,8 +65,8 @@ fn closed_pair(activation: &Activation, q: f64, gap: f64) -> Option<Pair> {
         Activation::Erf => {
             let (x, y) = (2.0 * q / (1.0 + 2.0 * q), 2.0 * q * c / (1.0 + 2.0 * q));
             let cos_x = (1.0 + 4.0 * q).sqrt() / (1.0 + 2.0 * q);
-            let cos_y = ((1.0 + 2.0 * q * gap) * (1.0 + 4.0 * q - 2.0 * q * gap)).sqrt()
-                / (1.0 + 2.0 * q);
+            let cos_y =
+                ((1.0 + 2.0 * q * gap) * (1.0 + 4.0 * q - 2.0 * q * gap)).sqrt() / (1.0 + 2.0 * q);
             // asin x - asin y by its sine and cosine; the sine without a difference
             let sine = if c >= 0.0 {
                 x * x * gap * (1.0 + c) / (x * cos_y + y * cos_x)
@@ -165,7 +165,10 @@ fn panels(activation: &Activation, q: f64, gap: f64) -> Pair {
         lines.extend([-8.0, -2.0, 0.0, 2.0, 8.0]);
     }
     let lines: Vec<f64> = lines.into_iter().map(|k| k / s).collect();
-    let unit = [1.0 / (q * gap), 1.0 / moments(activation, q).slope.value.max(1e-300)];
+    let unit = [
+        1.0 / (q * gap),
+        1.0 / moments(activation, q).slope.value.max(1e-300),
+    ];
     let inner = |p: f64| {
         let breaks: Vec<f64> = lines
             .iter()
@@ -177,9 +180,12 @@ fn panels(activation: &Activation, q: f64, gap: f64) -> Pair {
             let difference = activation.value(x) - activation.value(y);
             let product = activation.derivative(x) * activation.derivative(y);
             let w = (-0.5 * m * m).exp();
-            [w * 0.5 * difference * difference * unit[0], w * product * unit[1]]
+            [
+                w * 0.5 * difference * difference * unit[0],
+                w * product * unit[1],
+            ]
         };
-        integrate(f, 0.0, RANGE, &breaks, 1e-13).map(|y| y.value * weight)
+        integrate(f, 0.0, RANGE, &breaks, 1e-11).map(|y| y.value * weight)
     };
     let mut breaks = Vec::new();
     for x in &lines {
@@ -192,7 +198,8 @@ fn panels(activation: &Activation, q: f64, gap: f64) -> Pair {
         }
     }
     breaks.retain(|x| x.is_finite());
-    let [deficit, slopes] = integrate(inner, -RANGE, RANGE, &breaks, 1e-11);
+    // the inner integrals are right to about 1e-13: asking for less error outside would chase that
+    let [deficit, slopes] = integrate(inner, -RANGE, RANGE, &breaks, 1e-9);
     let back = |y: Average, unit: f64| Average {
         value: y.value / unit,
         error: (y.error + 1e-12) / unit,
@@ -372,7 +379,9 @@ impl LengthMap {
             // normalized by q' = chi q the map has slope 1 at c = 1, whatever sigma_w2
             self.stable_correlation(1.0, Average::closed_form(1.0))
         } else {
-            point.filter(|p| p.q.value > 0.0).and_then(|p| self.c_star(&p))
+            point
+                .filter(|p| p.q.value > 0.0)
+                .and_then(|p| self.c_star(&p))
         };
         let depth = |chi: Average| {
             inverse_log(Average {
@@ -384,7 +393,11 @@ impl LengthMap {
         let falling = |chi: Average| {
             let scale = depth(chi);
             Average {
-                value: if scale.value > 0.0 { scale.value } else { f64::INFINITY },
+                value: if scale.value > 0.0 {
+                    scale.value
+                } else {
+                    f64::INFINITY
+                },
                 error: scale.error,
             }
         };
@@ -424,7 +437,10 @@ mod tests {
         // R087
         let m = map(Activation::Tanh, 1.0, 0.05).mean_field(1.0);
         near(m.gradient_depth_scale, -3.626975618052957);
-        assert_eq!((m.phase, m.c_star_gap.unwrap().value), (Some(Phase::Ordered), 0.0));
+        assert_eq!(
+            (m.phase, m.c_star_gap.unwrap().value),
+            (Some(Phase::Ordered), 0.0)
+        );
         // R091, R093
         let m = map(Activation::Tanh, 9.0, 0.3).mean_field(1.0);
         near(m.c_star_gap, 1.0 - 0.19631719479900986);
@@ -458,7 +474,10 @@ mod tests {
         for gap in [1e-6f64, 1e-10, 1e-14] {
             let lost = gap - relu.correlate(1.0, gap).gap.value;
             let truth = 2.0 * 2f64.sqrt() / (3.0 * std::f64::consts::PI) * gap.powf(1.5);
-            assert!((lost / truth - 1.0).abs() < 1e-2 * gap.sqrt() + 1e-15 / gap.sqrt(), "{gap}");
+            assert!(
+                (lost / truth - 1.0).abs() < 1e-2 * gap.sqrt() + 1e-15 / gap.sqrt(),
+                "{gap}"
+            );
         }
     }
 
@@ -481,10 +500,18 @@ mod tests {
                     };
                     near(nested.deficit, closed.deficit.value);
                     near(nested.slopes, closed.slopes.value);
-                    assert!(nested.deficit.error < 1e-9 * q * gap);
+                    assert!(nested.deficit.error < 2e-9 * q * gap);
+                    let true_error = (nested.deficit.value / closed.deficit.value - 1.0).abs();
+                    assert!(
+                        true_error < 1e-11 + 1e-16 / gap,
+                        "{phi} {q} {gap} {true_error}"
+                    );
                     if phi.kinks().is_empty() {
                         let flat = lattice(&phi, q.sqrt(), gap).unwrap();
-                        assert!((flat.deficit.value / closed.deficit.value - 1.0).abs() < 1e-8 * (gap < 1e-4) as u8 as f64 + 1e-11);
+                        assert!(
+                            (flat.deficit.value / closed.deficit.value - 1.0).abs()
+                                < 1e-8 * (gap < 1e-4) as u8 as f64 + 1e-11
+                        );
                         assert!((flat.slopes.value - closed.slopes.value).abs() < 1e-12);
                     }
                 }
@@ -512,7 +539,11 @@ mod tests {
             panic!("no fixed point")
         };
         let slopes: Vec<f64> = (0..5)
-            .map(|i| elu.correlate(p.q.value, 1.0 - 0.25 * f64::from(i)).slope.value)
+            .map(|i| {
+                elu.correlate(p.q.value, 1.0 - 0.25 * f64::from(i))
+                    .slope
+                    .value
+            })
             .collect();
         assert!(slopes.windows(2).all(|s| s[0] < s[1]), "{slopes:?}");
         // the slope at c = 1 is chi_1
@@ -520,7 +551,7 @@ mod tests {
         let star = elu.c_star(&p).unwrap();
         for start in [0.02, 1.0, 1.4] {
             let mut gap = start;
-            for _ in 0..40 {
+            for _ in 0..12 {
                 gap = elu.correlate(p.q.value, gap).gap.value;
             }
             let closer = (gap - star.gap.value).abs() < (start - star.gap.value).abs();

@@ -107,10 +107,14 @@ impl<F: Fn(f64) -> Average> Scan<F> {
             let q = root.exp();
             // slope over a step that is wide beside the error and narrow beside the bend
             let h = 1e-4;
-            let rate = ((self.f)((root + h).exp()).value - (self.f)((root - h).exp()).value)
-                / (2.0 * h);
+            let rate =
+                ((self.f)((root + h).exp()).value - (self.f)((root - h).exp()).value) / (2.0 * h);
             let error = q * (self.f)(q).error / rate.abs();
-            out.push((q, error.min(q * (b - a)) + 2.0 * f64::EPSILON * q, fb.value > 0.0));
+            out.push((
+                q,
+                error.min(q * (b - a)) + 2.0 * f64::EPSILON * q,
+                fb.value > 0.0,
+            ));
         }
         out
     }
@@ -118,7 +122,9 @@ impl<F: Fn(f64) -> Average> Scan<F> {
 
 /// `sigma_b2 / q` on the edge.
 fn relative_bias(activation: &Activation, q: f64) -> Average {
-    edge_of(q, &moments(activation, q)).sigma_b2.times(q.recip())
+    edge_of(q, &moments(activation, q))
+        .sigma_b2
+        .times(q.recip())
 }
 
 /// All parts of the edge.
@@ -132,11 +138,13 @@ pub fn edge_of_chaos(activation: &Activation) -> EdgeOfChaos {
     }
     let scan = Scan::new(|q| relative_bias(activation, q));
     let mut curves = Vec::new();
-    let mut open = scan
-        .nodes
-        .first()
-        .filter(|(_, y)| y.value > 0.0)
-        .map(|_| if activation.value(0.0) == 0.0 { 0.0 } else { SEARCHED.0 });
+    let mut open = scan.nodes.first().filter(|(_, y)| y.value > 0.0).map(|_| {
+        if activation.value(0.0) == 0.0 {
+            0.0
+        } else {
+            SEARCHED.0
+        }
+    });
     for (q, _, rises) in scan.roots() {
         match open.take() {
             None if rises => open = Some(q),
@@ -347,17 +355,49 @@ mod tests {
         let elu = Activation::Elu { alpha: 1.0 };
         // theory.csv R024 .. R055
         near(at(Activation::Tanh, 1.0).sigma_w2, 2.15330264890279, 1e-13);
-        near(at(Activation::Erf, 1.0).sigma_b2, 0.18413967780745277, 1e-13);
-        near(at(Activation::Silu, 1.0).sigma_b2, 0.062471500225166565, 1e-13);
+        near(
+            at(Activation::Erf, 1.0).sigma_b2,
+            0.18413967780745277,
+            1e-13,
+        );
+        near(
+            at(Activation::Silu, 1.0).sigma_b2,
+            0.062471500225166565,
+            1e-13,
+        );
         near(at(Activation::Silu, 20.0).sigma_w2, 1.97546663700729, 1e-13);
-        near(at(Activation::Gelu, 0.5).sigma_w2, 2.4555064168258998, 1e-13);
-        near(at(Activation::Gelu, 1.0).sigma_b2, 0.0671916747056337, 1e-13);
-        near(at(Activation::Gelu, 20.0).sigma_b2, 0.47533676789897683, 1e-12);
+        near(
+            at(Activation::Gelu, 0.5).sigma_w2,
+            2.4555064168258998,
+            1e-13,
+        );
+        near(
+            at(Activation::Gelu, 1.0).sigma_b2,
+            0.0671916747056337,
+            1e-13,
+        );
+        near(
+            at(Activation::Gelu, 20.0).sigma_b2,
+            0.47533676789897683,
+            1e-12,
+        );
         near(at(elu, 1.0).sigma_b2, 0.0346602520092012, 1e-12);
         near(at(Activation::Mish, 1.0).sigma_w2, 2.087317681972859, 1e-13);
-        near(at(Activation::Mish, 1.0).sigma_b2, 0.055818143551451205, 1e-12);
-        near(at(Activation::Mish, 20.0).sigma_w2, 1.9469262627670587, 1e-13);
-        near(at(Activation::Mish, 20.0).sigma_b2, 0.5928923695883732, 1e-12);
+        near(
+            at(Activation::Mish, 1.0).sigma_b2,
+            0.055818143551451205,
+            1e-12,
+        );
+        near(
+            at(Activation::Mish, 20.0).sigma_w2,
+            1.9469262627670587,
+            1e-13,
+        );
+        near(
+            at(Activation::Mish, 20.0).sigma_b2,
+            0.5928923695883732,
+            1e-12,
+        );
     }
 
     /// Theorem: edge-parametrisation.
@@ -386,10 +426,22 @@ mod tests {
         };
         near(only(&Activation::Sigmoid, 0.0).q, 45.6242777973797, 1e-11);
         near(only(&Activation::Sigmoid, 0.0).sigma_w2, 103.0076, 1e-6);
-        near(only(&Activation::Tanh, 0.05).sigma_w2, 1.7609546396067381, 1e-12);
+        near(
+            only(&Activation::Tanh, 0.05).sigma_w2,
+            1.7609546396067381,
+            1e-12,
+        );
         near(only(&Activation::Tanh, 0.2).q, 1.1644962874579818, 1e-12);
-        near(only(&Activation::Tanh, 2.5e-5).q, 0.02797190525019287, 1e-10);
-        near(only(&Activation::Erf, 0.05).sigma_w2, 1.3758390073466804, 1e-12);
+        near(
+            only(&Activation::Tanh, 2.5e-5).q,
+            0.02797190525019287,
+            1e-10,
+        );
+        near(
+            only(&Activation::Erf, 0.05).sigma_w2,
+            1.3758390073466804,
+            1e-12,
+        );
         let start = only(&Activation::Tanh, 0.0);
         assert!(start.q.value == 0.0 && (start.sigma_w2.value - 1.0).abs() < 1e-13);
         let q = only(&Activation::Tanh, 2.5e-5).q;
@@ -413,7 +465,10 @@ mod tests {
         };
         assert!(c.len() == 1 && (c[0].0 / 45.6242777973797 - 1.0).abs() < 1e-12);
         let softplus = edge_of_chaos(&Activation::Softplus { beta: 1.0 });
-        assert!(matches!(softplus, EdgeOfChaos::None { best, .. } if best < 0.0), "{softplus:?}");
+        assert!(
+            matches!(softplus, EdgeOfChaos::None { best, .. } if best < 0.0),
+            "{softplus:?}"
+        );
         // gelu starts at 1 / phi'(0)^2 = 4
         let gelu = edge_at_bias(&Activation::Gelu, 0.0);
         assert!(gelu[0].q.value == 0.0 && (gelu[0].sigma_w2.value - 4.0).abs() < 1e-12);
@@ -451,7 +506,11 @@ mod tests {
         let tanh = gains(&Activation::Tanh, 1.0);
         assert!(tanh.chi_parallel_at_forward.value < 1.0);
         // R095
-        near(tanh.torch.unwrap().chi_1.unwrap(), 1.2098313203828288, 1e-12);
+        near(
+            tanh.torch.unwrap().chi_1.unwrap(),
+            1.2098313203828288,
+            1e-12,
+        );
         let relu = gains(&Activation::Relu, 3.0);
         near(relu.forward, std::f64::consts::SQRT_2, 1e-15);
         near(relu.backward, std::f64::consts::SQRT_2, 1e-15);

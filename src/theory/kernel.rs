@@ -28,7 +28,9 @@ pub fn kernel(map: &LengthMap, hidden: usize, input_mean_square: f64) -> Kernel 
         ntk = part(layer.ln_q).plus(chi * ntk);
         chi = part(layer.ln_chi);
     }
-    let last = layers.last().map_or((f64::NEG_INFINITY, 0.0), |l| (l.ln_q, l.error));
+    let last = layers
+        .last()
+        .map_or((f64::NEG_INFINITY, 0.0), |l| (l.ln_q, l.error));
     Kernel {
         nngp: part(last.0),
         ntk,
@@ -43,7 +45,11 @@ mod tests {
 
     fn at(activation: Activation, w: f64, b: f64, hidden: usize) -> (f64, f64, f64) {
         let k = kernel(&LengthMap::new(activation, w, b).unwrap(), hidden, 1.0);
-        (k.nngp.to_linear().unwrap(), k.ntk.to_linear().unwrap(), k.error)
+        (
+            k.nngp.to_linear().unwrap(),
+            k.ntk.to_linear().unwrap(),
+            k.error,
+        )
     }
 
     #[test]
@@ -56,7 +62,10 @@ mod tests {
         assert!((erf.1 / 8452.4129726286 - 1.0).abs() < erf.2 + 1e-14);
         let (w, b) = (1.9830582574375475, 0.1729223907560664);
         near(at(Activation::Gelu, w, b, 5).0, 2.1605588538730993);
-        near(at(Activation::LeakyRelu { slope: 0.2 }, 1.9, 0.0, 5).1, 10.732220187115312);
+        near(
+            at(Activation::LeakyRelu { slope: 0.2 }, 1.9, 0.0, 5).1,
+            10.732220187115312,
+        );
         // one more layer is noticed
         assert!((at(Activation::Erf, 2.0, 0.1, 61).1 / 8452.4129726286 - 1.0).abs() > 1e-2);
     }
@@ -67,7 +76,11 @@ mod tests {
         let (nngp, ntk, _) = at(Activation::Linear, 1.0, 0.0, 7);
         assert!((nngp - 1.0).abs() < 1e-14 && (ntk - 8.0).abs() < 1e-13);
         // far outside f64
-        let k = kernel(&LengthMap::new(Activation::Relu, 8.0, 0.0).unwrap(), 2000, 1.0);
+        let k = kernel(
+            &LengthMap::new(Activation::Relu, 8.0, 0.0).unwrap(),
+            2000,
+            1.0,
+        );
         let truth = 8f64.ln() + 2000.0 * 4f64.ln();
         assert!((k.nngp.ln() - truth).abs() < 1e-9);
         assert!((k.ntk.ln() - truth - 2001f64.ln()).abs() < 1e-9);

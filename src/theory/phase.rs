@@ -92,7 +92,9 @@ impl PhaseTable {
             };
         }
         let found = if first > 0.0 {
-            (start + 1..self.nodes.len()).find(|&i| node(i) <= 0.0).map(|i| i - 1)
+            (start + 1..self.nodes.len())
+                .find(|&i| node(i) <= 0.0)
+                .map(|i| i - 1)
         } else {
             (0..start).rev().find(|&i| node(i) >= 0.0)
         };
@@ -138,13 +140,23 @@ mod tests {
         ] {
             let table = PhaseTable::new(&phi);
             assert!(table.error() < 1e-6, "{phi} {}", table.error());
-            for (w, b) in [(0.5, 0.0), (0.9, 0.3), (1.7, 0.05), (1.9, 1.0), (2.5, 0.2), (9.0, 0.1)] {
+            for (w, b) in [
+                (0.5, 0.0),
+                (0.9, 0.3),
+                (1.7, 0.05),
+                (1.9, 1.0),
+                (2.5, 0.2),
+                (9.0, 0.1),
+            ] {
                 let cell = table.cell(w, b);
                 match LengthMap::new(phi.clone(), w, b).unwrap().limit(1.0) {
                     Limit::Fixed(p) if p.q.value > 0.0 => {
                         let loss = 1.0 / (1.0 - p.chi_parallel.value).abs();
                         let tolerance = 2.0 * (table.error() + 1e-9) * (1.0 + loss);
-                        assert!((cell.ln_q - p.q.value.ln()).abs() < tolerance, "{phi} {w} {b}: {cell:?} {p:?}");
+                        assert!(
+                            (cell.ln_q - p.q.value.ln()).abs() < tolerance,
+                            "{phi} {w} {b}: {cell:?} {p:?}"
+                        );
                         assert!((cell.chi_1 / p.chi_1.value - 1.0).abs() < tolerance);
                     }
                     Limit::Fixed(p) => {

@@ -238,7 +238,10 @@ mod tests {
             let profile = layer.profile(0.9, 12);
             let (mut q, mut gradient) = (0.9f64, 0.0);
             for l in &profile {
-                assert!((l.ln_q - q.ln()).abs() < 1e-12 * (1.0 + q.ln().abs()), "{phi}");
+                assert!(
+                    (l.ln_q - q.ln()).abs() < 1e-12 * (1.0 + q.ln().abs()),
+                    "{phi}"
+                );
                 gradient += layer.chi_1(q).value.ln();
                 assert!((l.ln_gradient - gradient).abs() < 1e-11 * (1.0 + gradient.abs()));
                 q = layer.next(q).value;
@@ -289,7 +292,9 @@ mod tests {
             let q = layer.first(x);
             assert!((l.q() / q - 1.0).abs() < 1e-14);
             assert!((l.ln_chi - layer.chi_1(q).value.ln()).abs() < 1e-13);
-            x = crate::theory::averages::moments(&Activation::Gelu, q).second.value;
+            x = crate::theory::averages::moments(&Activation::Gelu, q)
+                .second
+                .value;
         }
         // equal layers: the same as a profile
         let same = layers(&Activation::Tanh, &[(2.0, 0.1); 9], 0.0).unwrap();

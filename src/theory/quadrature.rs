@@ -183,9 +183,10 @@ pub fn integrate<const N: usize>(
     while let Some((left, right, depth, (value, error, modulus))) = stack.pop() {
         let middle = 0.5 * (left + right);
         let share = ((right - left) / span).max(1e-3);
-        // an integrand that is not finite there does not get better by halving
+        // rounding does not get better by halving, nor does what is not finite
         let fine = (0..N).all(|k| {
-            error[k] <= (1e-14 * scale[k]).max(absolute) * share || !error[k].is_finite()
+            let tolerance = (1e-14 * scale[k]).max(absolute) * share;
+            error[k] <= tolerance.max(2.0 * f64::EPSILON * modulus[k]) || !error[k].is_finite()
         });
         if fine || depth == MAX_DEPTH || middle <= left || middle >= right {
             for k in 0..N {

@@ -108,7 +108,14 @@ mod tests {
             10,
         );
         assert!((other.unwrap() - ten).abs() > 1e-3);
-        assert!(homogeneous_growth(&branch(Activation::Tanh, 1.0, 0.0), BranchScale::Constant(1.0), 1).is_none());
+        assert!(
+            homogeneous_growth(
+                &branch(Activation::Tanh, 1.0, 0.0),
+                BranchScale::Constant(1.0),
+                1
+            )
+            .is_none()
+        );
     }
 
     #[test]
@@ -144,7 +151,9 @@ mod tests {
     #[test]
     fn a_closed_branch_is_the_identity() {
         let gelu = branch(Activation::Gelu, 2.0, 1.0);
-        let last = *stream(&gelu, BranchScale::Constant(0.0), 0.4, 9).last().unwrap();
+        let last = *stream(&gelu, BranchScale::Constant(0.0), 0.4, 9)
+            .last()
+            .unwrap();
         assert_eq!((last.ln_q, last.ln_gradient), (0.4, 0.0));
     }
 }

@@ -32,8 +32,7 @@ pub(crate) fn bracketed(
         }
         let (xi, phi) = ((a - b) / (c - b), (fa - fb) / (fc - fb));
         t = if phi * phi < xi && (1.0 - phi).powi(2) < 1.0 - xi {
-            fa / (fb - fa) * fc / (fb - fc)
-                + (c - a) / (b - a) * fa / (fc - fa) * fb / (fc - fb)
+            fa / (fb - fa) * fc / (fb - fc) + (c - a) / (b - a) * fa / (fc - fa) * fb / (fc - fb)
         } else {
             0.5
         };
