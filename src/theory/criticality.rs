@@ -125,16 +125,23 @@ fn relative_bias(activation: &Activation, q: f64) -> Average {
     edge_of(q, &moments(activation, q))
         .sigma_b2
         .times(q.recip())
+<<<<<<< HEAD
+=======
+}
+
+/// `sigma_w2` of the single point of a homogeneous activation.
+fn homogeneous_edge(activation: &Activation) -> Option<f64> {
+    let (below, above) = activation.slopes()?;
+    Some(2.0 / (below * below + above * above))
+>>>>>>> field
 }
 
 /// All parts of the edge.
 ///
 /// Theorem: edge-parametrisation.
 pub fn edge_of_chaos(activation: &Activation) -> EdgeOfChaos {
-    if let Some((below, above)) = activation.slopes() {
-        return EdgeOfChaos::Homogeneous {
-            sigma_w2: 2.0 / (below * below + above * above),
-        };
+    if let Some(sigma_w2) = homogeneous_edge(activation) {
+        return EdgeOfChaos::Homogeneous { sigma_w2 };
     }
     let scan = Scan::new(|q| relative_bias(activation, q));
     let mut curves = Vec::new();
@@ -234,7 +241,7 @@ pub fn critical_alphas(map: &LengthMap) -> Vec<CriticalAlpha> {
     if map.sigma_w2() == 0.0 {
         return Vec::new();
     }
-    if let EdgeOfChaos::Homogeneous { sigma_w2 } = edge_of_chaos_point(map.activation()) {
+    if let Some(sigma_w2) = homogeneous_edge(map.activation()) {
         return vec![CriticalAlpha {
             alpha: Average::closed_form((sigma_w2 / map.sigma_w2()).sqrt()),
             q: None,
@@ -249,15 +256,6 @@ pub fn critical_alphas(map: &LengthMap) -> Vec<CriticalAlpha> {
             attracting: attracts(map, &edge),
         })
         .collect()
-}
-
-/// Like [`edge_of_chaos`] but without the search.
-fn edge_of_chaos_point(activation: &Activation) -> EdgeOfChaos {
-    if activation.slopes().is_some() {
-        edge_of_chaos(activation)
-    } else {
-        EdgeOfChaos::Curves(Vec::new())
-    }
 }
 
 fn attracts(map: &LengthMap, edge: &EdgePoint) -> bool {

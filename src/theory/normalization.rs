@@ -207,7 +207,7 @@ fn pair<const N: usize>(
             0.0,
             PI,
             &angles,
-            1e-13,
+            1e-11,
         );
         half.map(|a| a.value / PI * v * (-0.5 * v * v).exp())
     };
@@ -225,7 +225,7 @@ fn pair<const N: usize>(
         .filter(|r| *r > 0.0 && r * r < b - 1.0)
         .map(|r| (-(b - 3.0) * (-r * r / (b - 1.0)).ln_1p()).sqrt())
         .collect();
-    let mut averages = integrate(inner, 0.0, 12.0, &breaks, 1e-11);
+    let mut averages = integrate(inner, 0.0, 12.0, &breaks, 1e-9);
     for a in &mut averages {
         // the inner integrals, to 1e-13 absolute or 1e-14 relative
         a.error += 1e-12 * (1.0 + a.value.abs());
