@@ -78,14 +78,6 @@ fn graded(bend: f64, deviation: f64) -> impl Iterator<Item = f64> {
     } else {
         0.0
     };
-<<<<<<< HEAD
-    std::iter::successors(Some(bend), move |x| {
-        Some(if *x < 2.9 * bend { x + bend } else { 1.6 * x })
-    })
-    .take_while(move |x| *x < far)
-    .flat_map(|x| [-x, x])
-    .chain((far > 0.0).then_some(0.0))
-=======
     let next = move |x: &f64| match *x / bend {
         r if r < 2.9 => Some(x + bend),
         r if r < 25.0 => Some(1.6 * x),
@@ -95,7 +87,6 @@ fn graded(bend: f64, deviation: f64) -> impl Iterator<Item = f64> {
         .take_while(move |x| *x < far)
         .flat_map(|x| [-x, x])
         .chain((far > 0.0).then_some(0.0))
->>>>>>> field
 }
 
 /// Trapezoidal rule over the line; `None` if it has not settled.

@@ -125,15 +125,12 @@ fn relative_bias(activation: &Activation, q: f64) -> Average {
     edge_of(q, &moments(activation, q))
         .sigma_b2
         .times(q.recip())
-<<<<<<< HEAD
-=======
 }
 
 /// `sigma_w2` of the single point of a homogeneous activation.
 fn homogeneous_edge(activation: &Activation) -> Option<f64> {
     let (below, above) = activation.slopes()?;
     Some(2.0 / (below * below + above * above))
->>>>>>> field
 }
 
 /// All parts of the edge.

@@ -187,12 +187,6 @@ pub fn integrate<const N: usize>(
     while let Some((left, right, depth, (value, error, modulus))) = stack.pop() {
         let middle = 0.5 * (left + right);
         let share = ((right - left) / span).max(1e-3);
-<<<<<<< HEAD
-        // an integrand that is not finite there does not get better by halving
-        let fine = (0..N)
-            .all(|k| error[k] <= (1e-14 * scale[k]).max(absolute) * share || !error[k].is_finite());
-        if fine || depth == MAX_DEPTH || middle <= left || middle >= right {
-=======
         // rounding does not get better by halving, nor does what is not finite
         let fine = (0..N).all(|k| {
             let tolerance = (1e-14 * scale[k]).max(absolute) * share;
@@ -200,7 +194,6 @@ pub fn integrate<const N: usize>(
         });
         let spent = depth == MAX_DEPTH || panels > MAX_PANELS;
         if fine || spent || middle <= left || middle >= right {
->>>>>>> field
             for k in 0..N {
                 out[k].value += value[k];
                 out[k].error += error[k] + f64::EPSILON * modulus[k];
