@@ -195,7 +195,7 @@ fn weight_gradients(
     options: &Options,
 ) -> Result<Vec<(usize, Law)>, PredictError> {
     if setting.biased() {
-        return field::weight_gradients(setting);
+        return Ok(field::weight_gradients(setting, &field::lengths(setting)?));
     }
     let ln_input = (setting.model.widths[0] as f64).ln();
     let stored = |l: usize| 2.0 * setting.layers[l - 1].multiplier.abs().ln();

@@ -111,9 +111,8 @@ fn ln_chi(setting: &Setting<'_>, lengths: &[Layer]) -> Vec<f64> {
 }
 
 /// Means of the squared weight gradients for `|x_0|^2 = n_0`, of hidden layers and readout.
-pub(super) fn weight_gradients(setting: &Setting<'_>) -> Result<Vec<(usize, Law)>, PredictError> {
-    let lengths = lengths(setting)?;
-    let chi = ln_chi(setting, &lengths);
+pub(super) fn weight_gradients(setting: &Setting<'_>, lengths: &[Layer]) -> Vec<(usize, Law)> {
+    let chi = ln_chi(setting, lengths);
     let keep = setting.model.keep();
     let depth = setting.depth();
     let readout = setting.layers[depth].weight.sigma_w2.ln();
@@ -121,7 +120,7 @@ pub(super) fn weight_gradients(setting: &Setting<'_>) -> Result<Vec<(usize, Law)
     for l in (0..depth).rev() {
         above[l] = above[l + 1] + chi[l];
     }
-    Ok(sample(depth + 1)
+    sample(depth + 1)
         .into_iter()
         .map(|l| {
             let input = if l == 1 {
@@ -139,7 +138,7 @@ pub(super) fn weight_gradients(setting: &Setting<'_>) -> Result<Vec<(usize, Law)
             let stored = 2.0 * setting.layers[l - 1].multiplier.abs().ln();
             (l, mean_only(Certainty::Asymptotic, signal + error + stored))
         })
-        .collect())
+        .collect()
 }
 
 pub(super) fn predict(
@@ -186,7 +185,7 @@ pub(super) fn predict(
         jvp: Some(law(jvp_mean, 0.0)),
         precision: precision::log_normal(setting, &growth, &input_gradient),
         input_gradient: Some(input_gradient),
-        weight_gradients: weight_gradients(setting)?,
+        weight_gradients: weight_gradients(setting, &lengths),
         jacobian: spectrum::field(setting, &lengths)?,
         kernel: kernel(setting, &lengths),
         critical_alpha: critical_alpha(setting),

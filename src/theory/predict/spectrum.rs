@@ -13,7 +13,10 @@ use std::f64::consts::LOG2_E;
 /// Lyapunov exponents that are listed at most.
 const EXPONENTS: usize = 128;
 /// Groups of equal layers for which edges are computed at most.
-const GROUPS: usize = 64;
+const GROUPS: usize = 12;
+/// Layers whose `ln q` differ by less than this are one group: the log of an edge moves by less than
+/// that per layer.
+const SAME: f64 = 1e-7;
 
 fn ensemble(setting: &Setting<'_>) -> Ensemble {
     match setting.layers[0].weight.kind {
@@ -119,7 +122,8 @@ pub(super) fn field(setting: &Setting<'_>, lengths: &[Layer]) -> Result<Jacobian
     let mut last = None;
     for (l, layer) in lengths.iter().zip(&setting.layers) {
         let key = (l.ln_q, layer.weight.sigma_w2);
-        if last == Some(key)
+        let same = |(q, w): (f64, f64)| (q - key.0).abs() < SAME && w == key.1;
+        if last.is_some_and(same)
             && let Some(group) = groups.last_mut()
         {
             group.count += 1;
@@ -129,6 +133,7 @@ pub(super) fn field(setting: &Setting<'_>, lengths: &[Layer]) -> Result<Jacobian
         let slopes = SquaredSlopes::new(&setting.model.activation, l.q())
             .and_then(|s| s.with_dropout(setting.model.keep()));
         let (Ok(slopes), true) = (slopes, groups.len() < GROUPS) else {
+            // transients of many layers have no cheap edge
             return Ok(out);
         };
         groups.push(LayerGroup {
