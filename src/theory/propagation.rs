@@ -4,6 +4,7 @@ use crate::network::activation::Activation;
 use crate::scale::LogScale;
 use crate::theory::averages::moments;
 use crate::theory::mean_field::{LengthMap, LengthMapError};
+use std::collections::HashMap;
 
 /// Beyond this the moments are continued by their powers: `|ln q|` for `q` about 1e60 and 1e-60.
 const FAR: f64 = 138.0;
@@ -27,11 +28,83 @@ struct Power {
     slope: f64,
 }
 
+/// Direct averages within one unit of `ln q` before a series is worth its nodes.
+const DIRECT: u32 = 8;
+/// Terms of a series.
+const TERMS: usize = 20;
+
+/// Chebyshev series of both logarithms on one unit of `ln q`, with the error of its truncation.
+///
+/// Averages over a Gaussian are analytic in `q > 0` whatever the kinks of the activation, and the
+/// strip around the real axis of `ln q` is wide: coefficients fall below rounding within the terms.
+#[derive(Clone, Debug)]
+struct Series {
+    second: [f64; TERMS],
+    slope: [f64; TERMS],
+    error: f64,
+}
+
+impl Series {
+    fn new(low: f64, at: impl Fn(f64) -> LnMoments) -> Series {
+        let angle = |j: usize| std::f64::consts::PI * (j as f64 + 0.5) / TERMS as f64;
+        let values: Vec<LnMoments> = (0..TERMS)
+            .map(|j| at(low + 0.5 * (1.0 + angle(j).cos())))
+            .collect();
+        let coefficients = |pick: fn(&LnMoments) -> f64| {
+            let mut c = [0.0; TERMS];
+            for (k, c) in c.iter_mut().enumerate() {
+                let terms = values.iter().enumerate();
+                let sum: f64 = terms
+                    .map(|(j, v)| pick(v) * (k as f64 * angle(j)).cos())
+                    .sum();
+                *c = sum * if k == 0 { 1.0 } else { 2.0 } / TERMS as f64;
+            }
+            c
+        };
+        let (second, slope) = (coefficients(|v| v.ln_second), coefficients(|v| v.ln_slope));
+        let tail = |c: &[f64; TERMS]| c[TERMS - 3..].iter().map(|x| x.abs()).sum::<f64>();
+        let nodes = values.iter().map(|v| v.error).fold(0.0, f64::max);
+        Series {
+            error: nodes + tail(&second) + tail(&slope),
+            second,
+            slope,
+        }
+    }
+
+    /// Clenshaw's recurrence at `t` in `[-1, 1]`.
+    fn at(&self, t: f64) -> LnMoments {
+        let sum = |c: &[f64; TERMS]| {
+            let (mut a, mut b) = (0.0, 0.0);
+            for x in c[1..].iter().rev() {
+                (a, b) = (2.0 * t * a - b + x, a);
+            }
+            t * a - b + c[0]
+        };
+        LnMoments {
+            ln_second: sum(&self.second),
+            ln_slope: sum(&self.slope),
+            error: self.error,
+        }
+    }
+}
+
+/// Largest error of a series that stands for direct averages.
+const SERIES_ERROR: f64 = 1e-13;
+
+#[derive(Clone, Debug)]
+enum Panel {
+    Seen(u32),
+    Series(Box<Series>),
+    /// The series did not converge.
+    Rough,
+}
+
 /// Moments of an activation at any variance, also outside the range of `f64`.
 #[derive(Clone, Debug)]
 pub struct Field<'a> {
     activation: &'a Activation,
     powers: [Option<Power>; 2],
+    panels: HashMap<i64, Panel>,
 }
 
 impl<'a> Field<'a> {
@@ -40,6 +113,7 @@ impl<'a> Field<'a> {
         Field {
             activation,
             powers: [None; 2],
+            panels: HashMap::new(),
         }
     }
 
@@ -55,7 +129,7 @@ impl<'a> Field<'a> {
             };
         }
         if ln_q.abs() <= FAR {
-            return self.inside(ln_q);
+            return self.shared(ln_q);
         }
         let end = FAR.copysign(ln_q);
         let side = usize::from(ln_q > 0.0);
@@ -84,6 +158,31 @@ impl<'a> Field<'a> {
             ln_slope: far(power.at.ln_slope, power.slope),
             error: power.at.error + 4.0 * f64::EPSILON * ln_q.abs(),
         }
+    }
+
+    /// Direct averages, until so many were asked for in one place that a series is cheaper.
+    fn shared(&mut self, ln_q: f64) -> LnMoments {
+        let low = ln_q.floor();
+        let panel = self.panels.get(&(low as i64));
+        let seen = match panel {
+            Some(Panel::Series(series)) => return series.at(2.0 * (ln_q - low) - 1.0),
+            Some(Panel::Rough) => return self.inside(ln_q),
+            Some(Panel::Seen(count)) => *count,
+            None => 0,
+        };
+        if seen < DIRECT {
+            self.panels.insert(low as i64, Panel::Seen(seen + 1));
+            return self.inside(ln_q);
+        }
+        let series = Series::new(low, |x| self.inside(x));
+        // NaN where a moment is zero
+        let panel = if series.error <= SERIES_ERROR {
+            Panel::Series(Box::new(series))
+        } else {
+            Panel::Rough
+        };
+        self.panels.insert(low as i64, panel);
+        self.shared(ln_q)
     }
 
     fn inside(&self, ln_q: f64) -> LnMoments {
@@ -215,6 +314,33 @@ mod tests {
 
     fn map(activation: Activation, w: f64, b: f64) -> LengthMap {
         LengthMap::new(activation, w, b).unwrap()
+    }
+
+    #[test]
+    fn series_agree_with_direct_averages() {
+        for phi in Activation::all()
+            .into_iter()
+            .filter(|a| a.slopes().is_none())
+        {
+            for low in [-6.0, -1.0, 0.0, 3.0] {
+                let field = Field::new(&phi);
+                let series = Series::new(low, |x| field.inside(x));
+                for t in [0.03, 0.41, 0.77, 0.99] {
+                    let (a, b) = (series.at(2.0 * t - 1.0), field.inside(low + t));
+                    let bound = series.error + b.error + 64.0 * f64::EPSILON;
+                    for (x, y) in [(a.ln_second, b.ln_second), (a.ln_slope, b.ln_slope)] {
+                        // moments that vanish identically make the error NaN, and the series unused
+                        if bound.is_finite() {
+                            let size = 1.0 + y.abs();
+                            assert!(
+                                (x - y).abs() <= bound * size,
+                                "{phi} {low} {t}: {x} {y} {bound}"
+                            );
+                        }
+                    }
+                }
+            }
+        }
     }
 
     #[test]
