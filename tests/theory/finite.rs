@@ -130,12 +130,7 @@ fn initializer(case: &str, quantity: &str, p: &Params) -> Routes {
 }
 
 /// A law of a ReLU network with equal variances, readout included.
-fn network(
-    widths: &[usize],
-    sigma_w2: f64,
-    symmetric_biases: bool,
-    law: Law<'_>,
-) -> ProductLaw {
+fn network(widths: &[usize], sigma_w2: f64, symmetric_biases: bool, law: Law<'_>) -> ProductLaw {
     law(&Network {
         widths,
         sigma_w2: &vec![sigma_w2; widths.len()],
@@ -312,7 +307,11 @@ fn steps(case: &str, quantity: &str, p: &Params) -> Routes {
             let kappa = p.number("kappa");
             let tuned = best_gradient_descent(1.0, kappa).unwrap();
             let radius = |lambda| tuned.method.radius(tuned.step, lambda).unwrap();
-            Some([tuned.rate, radius(1.0), radius(kappa)].map(computed).to_vec())
+            Some(
+                [tuned.rate, radius(1.0), radius(kappa)]
+                    .map(computed)
+                    .to_vec(),
+            )
         }
         ("momentum_stability", "max stable lr 2(1+beta)/lambda_max (heavy ball)") => {
             let method = Method::HeavyBall {

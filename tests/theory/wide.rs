@@ -41,7 +41,11 @@ pub fn compute(case: &str, quantity: &str, p: &Params) -> Routes {
         "meanfield" => field(quantity, p),
         "relu_correlation_map" => correlation(quantity, p),
         "tanh_critical_sw1_sb0" => tanh_at_one(quantity, p),
-        "conv1d_zero_pad_He" => plain(zero_padding_factor(p.integer("N"), p.integer("k")).unwrap().value),
+        "conv1d_zero_pad_He" => plain(
+            zero_padding_factor(p.integer("N"), p.integer("k"))
+                .unwrap()
+                .value,
+        ),
         "fuss_catalan"
         | "relu_gaussian_spectrum"
         | "relu_orthogonal_spectrum"
@@ -205,9 +209,9 @@ fn singular_values(case: &str, quantity: &str, p: &Params) -> Routes {
             let kind = ensemble(case.split('_').nth(1).unwrap());
             Some(vec![top(limiting(p, kind, &phi, q, at.sigma_w2.value))])
         }
-        "universal_smooth_limit" if edge => {
-            Some(vec![from_ln(ln_edges_smooth_limit(p.number("sigma0_sq")).1)])
-        }
+        "universal_smooth_limit" if edge => Some(vec![from_ln(
+            ln_edges_smooth_limit(p.number("sigma0_sq")).1,
+        )]),
         _ => None,
     }
 }
@@ -258,7 +262,9 @@ fn layer_norm(quantity: &str, p: &Params) -> Routes {
     for w in [1.0, 0.37] {
         let map = LengthMap::new(activation(p), w, 0.0).unwrap();
         for kind in [Normalization::Layer, Normalization::Rms] {
-            out.push(computed(growth(&map, kind, Position::Before).unwrap().value));
+            out.push(computed(
+                growth(&map, kind, Position::Before).unwrap().value,
+            ));
         }
     }
     Some(out)
@@ -286,7 +292,10 @@ fn residual(quantity: &str, p: &Params) -> Routes {
             let ln = homogeneous_growth(&branch, scale, 1 << 52).unwrap();
             Some(vec![from_ln(ln)])
         }
-        "2^L" => Some(routes(BranchScale::Constant(p.number("beta")), p.integer("L"))),
+        "2^L" => Some(routes(
+            BranchScale::Constant(p.number("beta")),
+            p.integer("L"),
+        )),
         _ => None,
     }
 }
