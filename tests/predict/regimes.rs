@@ -227,7 +227,8 @@ fn what_a_fix_promises_is_kept() {
         if fix.what.contains("1/sqrt(L)") {
             fixed.residual = Some(Residual::InverseSqrtDepth);
         }
-        if let Some(gain) = number_after(&fix.torch, "gain=") {
+        if fix.torch.contains("orthogonal_") {
+            let gain = number_after(&fix.torch, "gain=").unwrap_or(1.0);
             fixed.weights = format!("orthogonal:gain={gain}").parse().unwrap();
         } else if let Some(w) = number_after(&fix.what, "sigma_w^2 = ") {
             fixed.weights = format!("gaussian:sigma_w2={w}").parse().unwrap();
