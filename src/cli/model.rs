@@ -33,10 +33,10 @@ pub struct ModelArgs {
     init: Option<WeightInit>,
     /// Variance of the weights times fan-in, Gaussian unless --init names another law; with
     /// --init orthogonal, W = sqrt(S) times a Haar matrix
-    #[arg(long, value_name = "S", value_parser = number)]
+    #[arg(long, value_name = "S", value_parser = number, allow_negative_numbers = true)]
     sigma_w2: Option<f64>,
     /// Gaussian biases of this variance
-    #[arg(long, value_name = "S", value_parser = number, conflicts_with = "bias")]
+    #[arg(long, value_name = "S", value_parser = number, allow_negative_numbers = true, conflicts_with = "bias")]
     sigma_b2: Option<f64>,
     /// Biases: none, gaussian:VARIANCE, uniform:HALF_WIDTH, constant:C
     #[arg(long, value_name = "LAW")]
@@ -57,7 +57,7 @@ pub struct ModelArgs {
     #[arg(long, value_name = "BETA", allow_hyphen_values = true)]
     residual: Option<Residual>,
     /// Probability with which a unit is dropped (inverted dropout)
-    #[arg(long, value_name = "P", value_parser = number)]
+    #[arg(long, value_name = "P", value_parser = number, allow_negative_numbers = true)]
     dropout: Option<f64>,
     /// Outputs of the linear readout
     #[arg(long, value_name = "N")]

@@ -75,9 +75,7 @@ fn law(l: &Law) -> Value {
     map.insert("ln_kurtosis_ratio".into(), optional(l.ln_kurtosis_ratio));
     map.insert("p_zero".into(), document::number(l.p_zero));
     map.insert("quantiles_ln_square".into(), table(&l.quantiles_ln_square));
-    if !l.cdf_ln_square.is_empty() {
-        map.insert("cdf_ln_square".into(), table(&l.cdf_ln_square));
-    }
+    map.insert("cdf_ln_square".into(), table(&l.cdf_ln_square));
     if let Some(error) = l.error {
         map.insert("error".into(), document::number(error));
     }
@@ -302,14 +300,16 @@ impl Report {
                     .find(|(q, _)| *q == p)
                     .map_or("-".into(), |(_, x)| from_ln(*x))
             };
+            let mean = from_ln(l.ln_mean_square);
+            let worth = l.certainty.as_str();
+            let Some(typical) = l.mean_ln_square.map(from_ln) else {
+                return format!("{name}: mean {mean} ({worth})");
+            };
             format!(
-                "{name}: mean {}, typical {}, 5% {} to 95% {}, exactly zero with probability {} ({})",
-                from_ln(l.ln_mean_square),
-                l.mean_ln_square.map_or("-".into(), from_ln),
+                "{name}: mean {mean}, typical {typical}, 5% {} to 95% {}, exactly zero with probability {} ({worth})",
                 quantile(0.05),
                 quantile(0.95),
                 short(l.p_zero),
-                l.certainty.as_str()
             )
         };
         if let Some(l) = &p.jvp {

@@ -147,6 +147,7 @@ fn manual_pages_are_written_one_for_each_command() {
             "isometer-completions.1",
             "isometer-cond.1",
             "isometer-man.1",
+            "isometer-predict.1",
             "isometer-product.1",
             "isometer.1"
         ]

@@ -1,11 +1,15 @@
 //! Any activation: the mean field of infinite width, with spreads to first order in 1/width.
 
 use super::setting::Setting;
-use super::{Options, PredictError, log_normal, mean_only, pictures, precision, sample, spectrum};
+use super::{
+    NOTABLE, Options, PredictError, log_normal, mean_only, pictures, precision, sample, spectrum,
+};
 use crate::network::BiasLaw;
 use crate::scale::Certainty;
 use crate::theory::averages::moments_around;
-use crate::theory::criticality::{critical_alphas, edge_at_bias, edge_at_q};
+use crate::theory::criticality::{
+    EdgePoint, critical_alphas, edge_at_bias, edge_at_q, half_stable,
+};
 use crate::theory::mean_field::LengthMap;
 use crate::theory::prediction::{
     CriticalAlpha, Growth, Kernel, Law, MeanField, Prediction, Verdict,
@@ -227,22 +231,30 @@ fn critical_alpha(setting: &Setting<'_>) -> CriticalAlpha {
     }
 }
 
-/// The point of the edge of chaos to recommend: with the biases there are, or at `q = 1`.
+/// The point of the edge of chaos to recommend, as `(sigma_w2, sigma_b2)`: with the biases there are, at
+/// `q = 1`, where the length is held to second order, or at a larger `q`; the first at which this network
+/// really keeps its gradients from `|x_0|^2 = n_0` on. `None` if there is none.
 pub(super) fn fix(setting: &Setting<'_>) -> Option<(f64, f64)> {
     let phi = &setting.model.activation;
-    let b = setting.layers[0].bias.variance();
-    let near = |points: Vec<crate::theory::criticality::EdgePoint>| {
-        points
-            .into_iter()
-            .filter(|p| p.q.value > 0.0 && p.chi_parallel.value < 1.0)
-            .min_by(|x, y| x.q.value.ln().abs().total_cmp(&y.q.value.ln().abs()))
-    };
-    near(edge_at_bias(phi, b))
-        .or_else(|| edge_at_q(phi, 1.0))
-        .map(|p| {
-            (
-                p.sigma_w2.value * setting.model.keep(),
-                p.sigma_b2.value.max(0.0),
-            )
+    let keep = setting.model.keep();
+    let depth = setting.depth();
+    let holds = |p: &EdgePoint| {
+        let (w, b) = (p.sigma_w2.value, p.sigma_b2.value.max(0.0));
+        // dropout acts from the first activation on
+        let variances: Vec<_> = (0..depth)
+            .map(|i| (if i == 0 { w * keep } else { w }, b))
+            .collect();
+        layers(phi, &variances, 0.0).is_ok_and(|profile| {
+            let total: f64 = profile.iter().map(|l| w.ln() + l.ln_slope).sum();
+            total.abs() < NOTABLE
         })
+    };
+    edge_at_bias(phi, setting.layers[0].bias.variance())
+        .into_iter()
+        .filter(|p| p.q.value > 0.0)
+        .chain(edge_at_q(phi, 1.0))
+        .chain(half_stable(phi))
+        .chain((1..8).filter_map(|i| edge_at_q(phi, f64::from(1 << i))))
+        .find(holds)
+        .map(|p| (p.sigma_w2.value * keep, p.sigma_b2.value.max(0.0)))
 }

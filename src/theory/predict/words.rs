@@ -226,15 +226,22 @@ fn fix(setting: &Setting<'_>, p: &Prediction) -> Option<Fix> {
             let critical = mean.recip();
             let drift = p.growth.typical_ln_square_per_layer.unwrap_or(0.0) - p.growth.chi.ln();
             let at_critical = drift * setting.depth() as f64;
+            // the drift is that of these weights, so the advice keeps their law
+            let init = |sigma_w2: f64| match setting.layers[0].weight.kind {
+                WeightKind::Orthogonal => WeightInit::Orthogonal {
+                    gain: sigma_w2.sqrt(),
+                },
+                _ => WeightInit::gaussian(sigma_w2),
+            };
             if at_critical.abs() < NOTABLE {
                 Some(code(
-                    WeightInit::gaussian(critical),
+                    init(critical),
                     format!("sigma_w^2 = {critical:.6} (alpha = 1) keeps the mean square gradient in every layer"),
                 ))
             } else {
                 let typical = critical * (-drift).exp();
                 Some(code(
-                    WeightInit::gaussian(typical),
+                    init(typical),
                     format!(
                         "these layers are too narrow for their number: at sigma_w^2 = {critical:.6} the typical gradient still changes by {}; sigma_w^2 = {typical:.6} keeps it, but not its spread; widen the layers or use residual branches",
                         format_factor(at_critical)
@@ -250,14 +257,14 @@ fn fix(setting: &Setting<'_>, p: &Prediction) -> Option<Fix> {
                 ),
             )
         }).or_else(|| Some(Fix {
-            what: format!("no variance keeps gradients through {} at depth {}: normalize over units or use residual branches", m.activation, m.depth()),
-            torch: "nn.LayerNorm(n) before the activation, or x = x + f(x) / math.sqrt(L)".into(),
-            keras: "keras.layers.LayerNormalization() before the activation".into(),
+            what: format!("no variance keeps gradients through {} at any depth: residual branches with beta = 1/sqrt(L) do, or another activation such as relu", m.activation),
+            torch: "x = x + f(x) / math.sqrt(L)".into(),
+            keras: "x = x + f(x) / L ** 0.5".into(),
         })),
         Regime::Normalized { batch: Some(_), .. } => Some(Fix {
-            what: "no initializer changes this; add residual branches around the normalized layers, or normalize over units".into(),
-            torch: "x = x + f(bn(x)), or nn.LayerNorm(n) for nn.BatchNorm1d(n)".into(),
-            keras: "keras.layers.LayerNormalization() for keras.layers.BatchNormalization()".into(),
+            what: "no initializer changes this; add residual branches around the normalized layers, or normalize over units before ReLU, which keeps the mean square".into(),
+            torch: "x = x + f(bn(x)), or nn.LayerNorm(n) and nn.ReLU() for nn.BatchNorm1d(n)".into(),
+            keras: "keras.layers.LayerNormalization() and activation=\"relu\" for keras.layers.BatchNormalization()".into(),
         }),
         Regime::Normalized { .. } => Some(Fix {
             what: "no initializer changes this; use an activation whose E phi'^2 / E phi^2 is nearer 1 (ReLU: exactly 1), or residual branches".into(),
@@ -265,9 +272,9 @@ fn fix(setting: &Setting<'_>, p: &Prediction) -> Option<Fix> {
             keras: "activation=\"relu\"".into(),
         }),
         Regime::Residual { .. } => Some(Fix {
-            what: "beta = 1/sqrt(L) keeps growth bounded at any depth".into(),
-            torch: "x = x + f(x) / math.sqrt(L)".into(),
-            keras: "x = x + f(x) / L ** 0.5".into(),
+            what: "beta = 1/sqrt(L) and sigma_w^2 = 1 on the branches keep growth bounded at any depth".into(),
+            torch: "x = x + f(x) / math.sqrt(L); nn.init.normal_(layer.weight, std=layer.in_features ** -0.5)".into(),
+            keras: "x = x + f(x) / L ** 0.5; kernel_initializer=\"lecun_normal\"".into(),
         }),
         Regime::Tied => Some(code(
             WeightInit::Orthogonal { gain: 1.0 },
