@@ -458,15 +458,12 @@ pub fn depth_alpha(
     tick: &(dyn Fn() + Sync),
 ) -> Result<Diagram, DiagramError> {
     check_resolution(resolution)?;
-    let (sigma_w2, sigma_b2) = repeated_layer(model, shaped)?;
+    let mut plain = model.clone();
+    plain.alpha.value = 1.0;
+    let (sigma_w2, sigma_b2) = repeated_layer(&plain, shaped)?;
     let own = model.alpha.value.abs();
-    let map = |alpha: f64| {
-        LengthMap::new(
-            model.activation.clone(),
-            sigma_w2 * (alpha / own).powi(2),
-            sigma_b2,
-        )
-    };
+    let map =
+        |alpha: f64| LengthMap::new(model.activation.clone(), sigma_w2 * alpha * alpha, sigma_b2);
     let critical: Vec<(f64, Option<f64>, bool)> = critical_alphas(&map(1.0)?)
         .iter()
         .map(|c| {
@@ -480,7 +477,11 @@ pub fn depth_alpha(
     let alphas = alphas.unwrap_or_else(|| {
         let known = critical.iter().map(|c| c.0).chain(shaped.then_some(own));
         let (low, high) = known.fold((f64::INFINITY, 0.0f64), |(a, b), x| (a.min(x), b.max(x)));
-        if low <= high { (low / 2.0, high * 2.0) } else { (0.5, 2.0) }
+        if low <= high {
+            (low / 2.0, high * 2.0)
+        } else {
+            (0.5, 2.0)
+        }
     });
     check("y", alphas, (1e-100, 1e100))?;
     let ys = (alphas.0.log10(), alphas.1.log10());
@@ -618,7 +619,10 @@ mod tests {
     #[test]
     fn what_is_no_diagram_is_refused() {
         let d = |x, n| sigma(&Activation::Relu, (x, None), n, None, &quiet);
-        assert!(matches!(d(Some((2.0, 1.0)), 10), Err(DiagramError::Axis { axis: "x", .. })));
+        assert!(matches!(
+            d(Some((2.0, 1.0)), 10),
+            Err(DiagramError::Axis { axis: "x", .. })
+        ));
         assert!(d(Some((f64::NAN, 1.0)), 10).is_err() && d(Some((-1.0, 1.0)), 10).is_err());
         assert!(matches!(d(None, 1), Err(DiagramError::Resolution { .. })));
         let mut model = Model::new(vec![8; 4], Activation::Tanh);

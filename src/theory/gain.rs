@@ -116,8 +116,14 @@ mod tests {
         assert_eq!(tanh.phase_at_torch(), Some(Phase::Chaotic));
         // theory.csv R095: chi_1 at the fixed point; the first layers differ from it
         let growth = tanh.ln_gradient_at_torch.unwrap() / LAYERS as f64;
-        assert!((growth - 1.2098313203828288f64.ln()).abs() < 0.02, "{growth}");
-        assert!((growth - 1.25f64.ln()).abs() > 0.02, "another growth is noticed");
+        assert!(
+            (growth - 1.2098313203828288f64.ln()).abs() < 0.02,
+            "{growth}"
+        );
+        assert!(
+            (growth - 1.25f64.ln()).abs() > 0.02,
+            "another growth is noticed"
+        );
     }
 
     #[test]
