@@ -97,7 +97,12 @@ impl Report {
         rows.map(|r| {
             let torch = r.gains.torch;
             let chi = torch.and_then(|t| t.chi_1).map_or(f64::NAN, |c| c.value);
-            format!("{} (x{chi:.3} a layer)", r.activation)
+            let over = r.ln_gradient_at_torch.map_or(f64::NAN, |ln| 0.5 * ln);
+            format!(
+                "{} (chi {chi:.3} a layer, norm x{} over {LAYERS})",
+                r.activation,
+                from_ln(over)
+            )
         })
         .collect()
     }
@@ -114,14 +119,14 @@ impl Report {
         let grows = self.growth(Phase::Chaotic);
         if !grows.is_empty() {
             parts.push(format!(
-                "PyTorch's gain lets them grow for {}",
+                "PyTorch's gain lets squared gradients grow for {}",
                 listed(&grows)
             ));
         }
         let shrinks = self.growth(Phase::Ordered);
         if !shrinks.is_empty() {
             parts.push(format!(
-                "PyTorch's gain lets them shrink for {}",
+                "PyTorch's gain lets squared gradients shrink for {}",
                 listed(&shrinks)
             ));
         }
@@ -272,7 +277,7 @@ mod tests {
         let sentence = r.sentence();
         for part in [
             "keeps squared gradients for relu",
-            "grow for tanh (x1.210 a layer)",
+            "grow for tanh (chi 1.210 a layer",
             "none for gelu",
             "unstable fixed point for gelu",
         ] {

@@ -59,13 +59,13 @@ pub fn figure(d: &Diagram) -> Figure {
             "order to chaos",
             "sigma_w^2: variance of weights x fan-in",
             "sigma_b^2: variance of biases",
-            "ln chi_1: log growth of squared gradients per layer",
+            "ln chi_1 per layer, squared gradients",
         ),
         Axes::DepthAlpha => (
             "gradients over depth and alpha",
             "depth (layers)",
             "log10 alpha",
-            "log10 of the root mean square gradient",
+            "log10 of rms gradient",
         ),
     };
     let none = match &d.edge {
@@ -262,10 +262,16 @@ impl Report {
             ["colour".into(), range(colour, (-d.limit, d.limit))],
             ["grid".into(), format!("{0} x {0}", d.resolution)],
         ];
-        let edge = match (&d.edge, d.lines.first().and_then(|l| l.points.first())) {
-            (EdgeOfChaos::None { .. }, _) => "none exists".to_string(),
-            (_, None) => "not within these axes".into(),
-            (_, Some(p)) => format!("in view, from {x} = {}, {y} = {}", short(p.x), short(p.y)),
+        let start = d.lines.first().and_then(|l| l.points.first());
+        let edge = match (d.axes, &d.edge, start) {
+            (_, EdgeOfChaos::None { .. }, _) => "none exists".to_string(),
+            (_, _, None) => "not within these axes".into(),
+            (Axes::Sigma, _, Some(p)) => {
+                format!("in view, from {x} = {}, {y} = {}", short(p.x), short(p.y))
+            }
+            (Axes::DepthAlpha, _, Some(p)) => {
+                format!("in view, at alpha = {}", short(10f64.powf(p.y)))
+            }
         };
         rows.push(["edge of chaos".into(), edge]);
         if let Some(m) = d.mark {

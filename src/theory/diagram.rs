@@ -211,7 +211,11 @@ fn parts(activation: &Activation, edge: &EdgeOfChaos) -> Vec<Vec<EdgePoint>> {
         (0..EDGE_POINTS)
             .into_par_iter()
             .filter_map(|i| {
-                let e = edge_at_q(activation, grid((start, end), EDGE_POINTS, i).exp())?;
+                let q = match i {
+                    0 => from,
+                    _ => grid((start, end), EDGE_POINTS, i).exp(),
+                };
+                let e = edge_at_q(activation, q)?;
                 let point = LinePoint {
                     x: e.sigma_w2.value,
                     y: e.sigma_b2.value,
@@ -435,7 +439,7 @@ pub fn sigma(
         x: xs,
         y: ys,
         resolution,
-        limit: colour_limit(&values, (0.05, 2.0)),
+        limit: colour_limit(&values, (0.05, 1.0)),
         values,
         lines,
         edge,
