@@ -4,6 +4,8 @@
 mod files;
 #[path = "cli/frame.rs"]
 mod frame;
+#[path = "cli/networks.rs"]
+mod networks;
 #[path = "cli/peers_failures.rs"]
 mod peers_failures;
 #[path = "cli/results.rs"]

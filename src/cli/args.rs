@@ -1,5 +1,6 @@
 //! Arguments, and the help texts that go with them.
 
+use super::args_network::{GAIN_HELP, GainArgs, PHASE_HELP, PhaseArgs};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use isometer::linalg::condition::{Effort, Norm};
@@ -126,6 +127,12 @@ pub enum Command {
     /// What gradients will do in a network: laws, verdict, and the fix as code
     #[command(after_help = PREDICT_HELP)]
     Predict(PredictArgs),
+    /// Gains of activations, PyTorch's beside what it does over depth
+    #[command(after_help = GAIN_HELP)]
+    Gain(GainArgs),
+    /// Order-to-chaos diagram as SVG or PNG, with the edge of chaos and your model
+    #[command(after_help = PHASE_HELP)]
+    Phase(PhaseArgs),
     /// Completion script for a shell, on stdout
     #[command(
         after_help = "Example: isometer completions bash > ~/.local/share/bash-completion/completions/isometer"
@@ -347,9 +354,17 @@ pub fn wants_json(raw: &[OsString]) -> bool {
 /// The command named by the raw arguments, if they name one that exists.
 pub fn command_name(raw: &[OsString]) -> Option<&'static str> {
     raw.iter().skip(1).find_map(|a| {
-        ["cond", "product", "predict", "completions", "man"]
-            .into_iter()
-            .find(|name| a.to_str() == Some(name))
+        [
+            "cond",
+            "product",
+            "predict",
+            "gain",
+            "phase",
+            "completions",
+            "man",
+        ]
+        .into_iter()
+        .find(|name| a.to_str() == Some(name))
     })
 }
 

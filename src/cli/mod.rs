@@ -2,10 +2,13 @@
 //! that touches the terminal, and `output` the only writer.
 
 mod args;
+mod args_network;
 mod cond;
 mod exit;
+mod gain;
 mod model;
 mod output;
+mod phase;
 mod predict;
 mod product;
 mod sources;
@@ -41,6 +44,8 @@ fn run(cli: &Cli) -> Exit {
         Some(Command::Cond(args)) => (Some("cond"), cond::run(args, &cli.global, &output)),
         Some(Command::Product(args)) => (Some("product"), product::run(args, &cli.global, &output)),
         Some(Command::Predict(args)) => (Some("predict"), predict::run(args, &output)),
+        Some(Command::Gain(args)) => (Some("gain"), gain::run(args, &output)),
+        Some(Command::Phase(args)) => (Some("phase"), phase::run(args, &cli.global, &output)),
         Some(Command::Completions(args)) => {
             (Some("completions"), tooling::completions(args, &output))
         }

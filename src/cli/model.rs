@@ -88,18 +88,46 @@ impl ModelArgs {
     /// # Errors
     /// An unreadable file, a key or flag that is wrong, or a model that is infeasible.
     pub fn resolve(&self) -> anyhow::Result<Model> {
+        if !self.has_shape() {
+            return Err(BadFlag {
+                flag: "--depth",
+                message: "a model needs its shape: --depth L --width N, --widths N0,N1,..., or --model FILE.toml".into(),
+            }
+            .into());
+        }
+        self.resolve_layers()
+    }
+
+    /// Whether depth and widths are given.
+    pub fn has_shape(&self) -> bool {
+        self.model.is_some() || self.depth.is_some() || !self.widths.is_empty()
+    }
+
+    /// Whether the activation is given.
+    pub fn has_activation(&self) -> bool {
+        self.model.is_some() || self.activation.is_some()
+    }
+
+    /// Whether weights, biases or a whole model are given.
+    pub fn has_layers(&self) -> bool {
+        self.has_shape()
+            || self.init.is_some()
+            || self.sigma_w2.is_some()
+            || self.sigma_b2.is_some()
+            || self.bias.is_some()
+    }
+
+    /// Like [`ModelArgs::resolve`] where the shape does not matter: without one the widths of the
+    /// model mean nothing.
+    ///
+    /// # Errors
+    /// As there, except for a missing shape.
+    pub fn resolve_layers(&self) -> anyhow::Result<Model> {
         let mut model = match &self.model {
             Some(path) => {
                 let text = std::fs::read_to_string(path)
                     .with_context(|| format!("cannot read the model {}", path.display()))?;
                 Model::from_toml(&text).map_err(|e| Unusable(format!("{}: {e}", path.display())))?
-            }
-            None if self.widths.is_empty() && self.depth.is_none() => {
-                return Err(BadFlag {
-                    flag: "--depth",
-                    message: "a model needs its shape: --depth L --width N, --widths N0,N1,..., or --model FILE.toml".into(),
-                }
-                .into());
             }
             None => Model::new(vec![1, 1], Activation::Relu),
         };

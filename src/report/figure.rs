@@ -11,6 +11,7 @@ use kuva::plot::{ColorMap, ContourPlot, LinePlot, ScatterPlot};
 use kuva::render::layout::{ComputedLayout, Layout};
 use kuva::render::plots::Plot;
 use kuva::render::render::{PathData, Primitive, Scene, render_multiple};
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -54,6 +55,8 @@ pub struct Curve {
     pub label: String,
     /// Points in the units of the axes.
     pub points: Vec<(f64, f64)>,
+    /// Whether it is drawn dashed.
+    pub dashed: bool,
 }
 
 /// A scalar field over a rectangle.
@@ -142,6 +145,26 @@ impl Figure {
         Ok(rows)
     }
 
+    /// Points of a curve as they are drawn. The raster backend starts the dashes anew at each
+    /// point, so those of dashed curves are set apart by more than a dash.
+    fn drawn(&self, curve: &Curve) -> Vec<(f64, f64)> {
+        if !curve.dashed {
+            return curve.points.clone();
+        }
+        const APART: f64 = 0.025;
+        let scale = |r: (f64, f64)| (r.1 - r.0).abs();
+        let (dx, dy) = (scale(self.x.range), scale(self.y.range));
+        let mut out: Vec<(f64, f64)> = Vec::new();
+        for &p in &curve.points {
+            let far = |q: &(f64, f64)| ((p.0 - q.0) / dx).hypot((p.1 - q.1) / dy) >= APART;
+            if out.last().is_none_or(far) {
+                out.push(p);
+            }
+        }
+        out.extend(curve.points.last());
+        out
+    }
+
     fn levels(&self) -> Vec<f64> {
         let step = self.limit / BANDS as f64;
         (0..2 * BANDS)
@@ -164,12 +187,19 @@ impl Figure {
             .with_colormap(map)
             .with_legend(self.legend.as_str());
         let mut plots: Vec<Plot> = vec![placeholder.into()];
+        let mut named = BTreeSet::new();
         for curve in &self.curves {
-            let line = LinePlot::new()
-                .with_data(curve.points.clone())
+            let mut line = LinePlot::new()
+                .with_data(self.drawn(curve))
                 .with_color("black")
-                .with_stroke_width(2.0)
-                .with_legend(curve.label.as_str());
+                .with_stroke_width(2.0);
+            // one entry for all curves of a name
+            if named.insert(curve.label.as_str()) {
+                line = line.with_legend(curve.label.as_str());
+            }
+            if curve.dashed {
+                line = line.with_dashed();
+            }
             plots.push(line.into());
         }
         if let Some((mx, my, label)) = &self.mark {
@@ -192,7 +222,8 @@ impl Figure {
             .with_width(SIZE.0)
             .with_height(SIZE.1)
             .with_box_axes()
-            .with_legend_position(LegendPosition::InsideTopLeft);
+            .with_legend_position(LegendPosition::OutsideBottomColumns)
+            .with_legend_box(false);
         let place = ComputedLayout::from_layout(&layout);
         let mut scene = render_multiple(plots, layout);
         let bands = self.bands(rows, &place);
@@ -316,6 +347,7 @@ mod tests {
             curves: vec![Curve {
                 label: "zero".into(),
                 points: vec![(0.0, 1.0), (2.0, -1.0)],
+                dashed: true,
             }],
             mark: Some((0.5, 0.5, "here".into())),
         }

@@ -8,7 +8,10 @@ pub mod cond;
 pub mod document;
 #[cfg(feature = "cli")]
 pub mod figure;
+pub mod gain;
 pub mod number;
+#[cfg(feature = "cli")]
+pub mod phase;
 pub mod predict;
 pub mod product;
 pub mod table;

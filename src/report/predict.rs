@@ -17,7 +17,7 @@ pub struct Report {
     pub prediction: Prediction,
 }
 
-fn optional(x: Option<f64>) -> Value {
+pub(super) fn optional(x: Option<f64>) -> Value {
     x.map_or(Value::Null, document::number)
 }
 

@@ -1,6 +1,7 @@
 //! The edge of chaos: where squared gradient norms keep their mean through every layer.
 
 use crate::network::activation::Activation;
+use crate::network::framework::{torch_gain, torch_gain_squared};
 use crate::theory::averages::{Moments, moments};
 use crate::theory::mean_field::{LengthMap, Limit, Stability};
 use crate::theory::quadrature::Average;
@@ -307,13 +308,16 @@ pub fn gains(activation: &Activation, q: f64) -> Gains {
         backward: Average::closed_form(1.0).over(m.slope).sqrt(),
         chi_at_forward: product(m.slope),
         chi_parallel_at_forward: product(m.parallel),
-        torch: torch_gain(activation).and_then(|gain| at_gain(activation, gain, q)),
+        torch: torch_gain(activation)
+            .zip(torch_gain_squared(activation))
+            .and_then(|(gain, square)| at_gain(activation, gain, square, q)),
     }
 }
 
-/// Where a gain leads from length `q`; `None` if its square is no variance.
-pub fn at_gain(activation: &Activation, gain: f64, q: f64) -> Option<AtGain> {
-    let map = LengthMap::new(activation.clone(), gain * gain, 0.0).ok()?;
+/// Where a gain leads from length `q`; its square is given apart, since rounding `sqrt(2)^2` would
+/// move ReLU off its edge. `None` if the square is no variance.
+fn at_gain(activation: &Activation, gain: f64, square: f64, q: f64) -> Option<AtGain> {
+    let map = LengthMap::new(activation.clone(), square, 0.0).ok()?;
     let limit = map.limit(q);
     let chi_1 = match limit {
         Limit::Fixed(p) => Some(p.chi_1),
@@ -321,18 +325,6 @@ pub fn at_gain(activation: &Activation, gain: f64, q: f64) -> Option<AtGain> {
         Limit::Unsettled => None,
     };
     Some(AtGain { gain, limit, chi_1 })
-}
-
-/// The table of `torch.nn.init.calculate_gain`.
-pub fn torch_gain(activation: &Activation) -> Option<f64> {
-    match activation {
-        Activation::Linear | Activation::Sigmoid => Some(1.0),
-        Activation::Tanh => Some(5.0 / 3.0),
-        Activation::Relu => Some(std::f64::consts::SQRT_2),
-        Activation::LeakyRelu { slope } => Some((2.0 / (1.0 + slope * slope)).sqrt()),
-        Activation::Selu => Some(0.75),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,9 @@
 pub mod averages;
 pub mod correlation;
 pub mod criticality;
+pub mod diagram;
 pub mod fluctuation;
+pub mod gain;
 pub mod kernel;
 pub mod laws;
 pub mod lyapunov;

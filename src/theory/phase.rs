@@ -2,6 +2,7 @@
 
 use crate::network::activation::Activation;
 use crate::theory::averages::moments;
+use rayon::prelude::*;
 
 const LOWEST: f64 = -24.0;
 const HIGHEST: f64 = 24.0;
@@ -38,19 +39,23 @@ impl PhaseTable {
             (m.second.value, m.slope.value)
         };
         let mut table = PhaseTable {
-            nodes: (0..=count).map(|i| at(ln_q(i))).collect(),
+            nodes: (0..=count).into_par_iter().map(|i| at(ln_q(i))).collect(),
             error: 0.0,
         };
         // measured where it is largest: midway between nodes
-        for i in (3..count - 3).step_by(4) {
-            let x = ln_q(i) + 0.5 / PER_NAT as f64;
-            let ((a, b), (c, d)) = (table.at(x), at(x));
-            for (y, truth) in [(a, c), (b, d)] {
-                if truth > 0.0 {
-                    table.error = table.error.max((y / truth - 1.0).abs());
-                }
-            }
-        }
+        let relative = |y: f64, truth: f64| match truth > 0.0 {
+            true => (y / truth - 1.0).abs(),
+            false => 0.0,
+        };
+        table.error = (3..count - 3)
+            .into_par_iter()
+            .step_by(4)
+            .map(|i| {
+                let x = ln_q(i) + 0.5 / PER_NAT as f64;
+                let ((a, b), (c, d)) = (table.at(x), at(x));
+                relative(a, c).max(relative(b, d))
+            })
+            .reduce(|| 0.0, f64::max);
         table
     }
 

@@ -1,0 +1,135 @@
+//! `isometer phase`.
+
+use super::args::Global;
+use super::args_network::{AxesName, PhaseArgs};
+use super::exit::{BadFlag, Exit, Outcome, Unusable};
+use super::output::Output;
+use super::threads;
+use anyhow::Context;
+use isometer::report::phase::{Report, figure};
+use isometer::theory::diagram::{Diagram, DiagramError, depth_alpha, repeated_layer, sigma};
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+
+/// File types by extension.
+#[derive(Clone, Copy)]
+enum Kind {
+    Svg,
+    Png,
+}
+
+/// Computes the diagram, writes the figure, and reports what is in it.
+pub fn run(args: &PhaseArgs, global: &Global, output: &Output) -> anyhow::Result<Outcome> {
+    let kind = check_out(&args.out)?;
+    if !args.model.has_activation() {
+        return Err(BadFlag {
+            flag: "--activation",
+            message: "name the activation, for example --activation tanh".into(),
+        }
+        .into());
+    }
+    threads::prepare(global, args.resolution, args.resolution);
+    let diagram = compute(args, output)?;
+    let figure = figure(&diagram);
+    let bytes = match kind {
+        Kind::Svg => figure.svg()?.into_bytes(),
+        Kind::Png => figure.png()?,
+    };
+    write_whole(&args.out, &bytes)?;
+    let report = Report {
+        out: args.out.display().to_string(),
+        bytes: bytes.len(),
+        diagram,
+    };
+    Ok(Outcome {
+        document: report.render(output.format, &output.style),
+        exit: Exit::Fine,
+    })
+}
+
+fn compute(args: &PhaseArgs, output: &Output) -> anyhow::Result<Diagram> {
+    let model = args.model.resolve_layers()?;
+    let shaped = args.model.has_shape();
+    let bar = output.progress(args.resolution);
+    let tick = || bar.inc(1);
+    let ranges = (args.x, args.y);
+    let diagram = match args.axes {
+        AxesName::Sigma => {
+            let layer = match args.model.has_layers() {
+                true => Some(repeated_layer(&model, shaped).map_err(refuse)?),
+                false => None,
+            };
+            sigma(&model.activation, ranges, args.resolution, layer, &tick)
+        }
+        AxesName::DepthAlpha => depth_alpha(&model, shaped, ranges, args.resolution, &tick),
+    };
+    bar.finish_and_clear();
+    diagram.map_err(refuse)
+}
+
+fn refuse(error: DiagramError) -> anyhow::Error {
+    let message = error.to_string();
+    let flag = match error {
+        DiagramError::Axis { axis: "x", .. } => "--x",
+        DiagramError::Axis { .. } => "--y",
+        DiagramError::Resolution { .. } => "--resolution",
+        DiagramError::Width { .. } => "--width",
+        DiagramError::NotPlain { .. } | DiagramError::Field(_) => {
+            return Unusable(message).into();
+        }
+    };
+    BadFlag { flag, message }.into()
+}
+
+/// The directory that receives the figure.
+fn directory(out: &Path) -> &Path {
+    match out.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// What can be refused before anything is computed.
+fn check_out(out: &Path) -> Result<Kind, BadFlag> {
+    let refuse = |message: String| BadFlag {
+        flag: "--out",
+        message,
+    };
+    let extension = out.extension().map(|e| e.to_ascii_lowercase());
+    let kind = match extension.as_ref().and_then(|e| e.to_str()) {
+        Some("svg") => Kind::Svg,
+        Some("png") => Kind::Png,
+        _ => {
+            return Err(refuse(format!(
+                "{} names no figure: end it in .svg or .png",
+                out.display()
+            )));
+        }
+    };
+    let directory = directory(out);
+    if !directory.is_dir() {
+        return Err(refuse(format!(
+            "there is no directory {}; create it first",
+            directory.display()
+        )));
+    }
+    if out.is_dir() {
+        return Err(refuse(format!("{} is a directory", out.display())));
+    }
+    Ok(kind)
+}
+
+/// Writes beside the target and renames, so that no reader ever sees half a figure.
+fn write_whole(out: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let name = out.file_name().unwrap_or_default().to_string_lossy();
+    let part = directory(out).join(format!(".{name}.{}.part", std::process::id()));
+    let written = File::create_new(&part)
+        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+        .and_then(|()| fs::rename(&part, out));
+    if written.is_err() {
+        // nothing more can be done about a left-over if this fails too
+        let _ = fs::remove_file(&part);
+    }
+    written.with_context(|| format!("cannot write {}", out.display()))
+}
