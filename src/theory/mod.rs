@@ -1,8 +1,11 @@
 //! Predictions in closed form or by deterministic quadrature and inversion. Nothing here samples.
 
 pub mod averages;
+pub mod budget;
+pub mod census;
 pub mod correlation;
 pub mod criticality;
+pub mod effects;
 pub mod fluctuation;
 pub mod kernel;
 pub mod laws;
@@ -23,3 +26,4 @@ pub mod residual;
 pub(crate) mod roots;
 pub mod special;
 pub mod spectrum;
+pub mod sweep;

@@ -262,7 +262,10 @@ mod tests {
         assert_eq!(BF16.max(), 3.389_531_389_251_535_5e38);
         assert_eq!(F32.max(), f64::from(f32::MAX));
         assert_eq!(F64.max(), f64::MAX);
-        assert_eq!(exp2(BF16.log2_smallest_subnormal()), 9.183_549_615_799_121e-41);
+        assert_eq!(
+            exp2(BF16.log2_smallest_subnormal()),
+            9.183_549_615_799_121e-41
+        );
         assert_eq!(exp2(F64.log2_smallest_subnormal()), f64::from_bits(1));
         assert_eq!(F16.round(65519.99, Kept), 65504.0);
         assert_eq!(F16.round(65520.0, Kept), f64::INFINITY);
