@@ -1,5 +1,6 @@
 //! Arguments, and the help texts that go with them.
 
+use super::args_alpha::{ALPHA_HELP, AlphaArgs, PRECISION_HELP, PrecisionArgs};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use isometer::linalg::condition::{Effort, Norm};
@@ -126,6 +127,12 @@ pub enum Command {
     /// What gradients will do in a network: laws, verdict, and the fix as code
     #[command(after_help = PREDICT_HELP)]
     Predict(PredictArgs),
+    /// Growth against alpha, the critical alpha, and what alpha does to training
+    #[command(after_help = ALPHA_HELP)]
+    Alpha(AlphaArgs),
+    /// Underflow, overflow and lost updates by number format; whether one loss scale fits
+    #[command(after_help = PRECISION_HELP)]
+    Precision(PrecisionArgs),
     /// Completion script for a shell, on stdout
     #[command(
         after_help = "Example: isometer completions bash > ~/.local/share/bash-completion/completions/isometer"
@@ -273,7 +280,7 @@ fn depth_by_width(text: &str) -> Result<(usize, usize), String> {
     }
 }
 
-fn at_least_one(text: &str) -> Result<usize, String> {
+pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
     match text.parse::<usize>() {
         Ok(0) => Err("must be at least 1".into()),
         Ok(k) => Ok(k),
@@ -281,7 +288,7 @@ fn at_least_one(text: &str) -> Result<usize, String> {
     }
 }
 
-fn finite(text: &str) -> Result<f64, String> {
+pub(super) fn finite(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(x) if x.is_finite() => Ok(x),
         Ok(_) => Err("must be a finite number".into()),
@@ -347,9 +354,17 @@ pub fn wants_json(raw: &[OsString]) -> bool {
 /// The command named by the raw arguments, if they name one that exists.
 pub fn command_name(raw: &[OsString]) -> Option<&'static str> {
     raw.iter().skip(1).find_map(|a| {
-        ["cond", "product", "predict", "completions", "man"]
-            .into_iter()
-            .find(|name| a.to_str() == Some(name))
+        [
+            "cond",
+            "product",
+            "predict",
+            "alpha",
+            "precision",
+            "completions",
+            "man",
+        ]
+        .into_iter()
+        .find(|name| a.to_str() == Some(name))
     })
 }
 

@@ -1,11 +1,14 @@
 //! The command line. One library call and one report call for each subcommand; the only place
 //! that touches the terminal, and `output` the only writer.
 
+mod alpha;
 mod args;
+mod args_alpha;
 mod cond;
 mod exit;
 mod model;
 mod output;
+mod precision;
 mod predict;
 mod product;
 mod sources;
@@ -41,6 +44,8 @@ fn run(cli: &Cli) -> Exit {
         Some(Command::Cond(args)) => (Some("cond"), cond::run(args, &cli.global, &output)),
         Some(Command::Product(args)) => (Some("product"), product::run(args, &cli.global, &output)),
         Some(Command::Predict(args)) => (Some("predict"), predict::run(args, &output)),
+        Some(Command::Alpha(args)) => (Some("alpha"), alpha::run(args, &cli.global, &output)),
+        Some(Command::Precision(args)) => (Some("precision"), precision::run(args, &output)),
         Some(Command::Completions(args)) => {
             (Some("completions"), tooling::completions(args, &output))
         }
@@ -94,6 +99,13 @@ pub(crate) mod threads {
     /// Starts the pool before the first matrix that is large enough to gain from it.
     pub fn prepare(global: &Global, rows: usize, cols: usize) {
         if global.threads == 0 && rows.min(cols) >= WORTH_A_POOL {
+            set_threads(0);
+        }
+    }
+
+    /// Starts the pool before that many tasks, each worth a thread of its own.
+    pub fn prepare_tasks(global: &Global, tasks: usize) {
+        if global.threads == 0 && tasks > 1 {
             set_threads(0);
         }
     }

@@ -4,11 +4,13 @@
 //! Limits are rounded outward wherever digits are dropped, so a printed interval still contains
 //! the truth; JSON keeps every bit (shortest round-trip decimals).
 
+pub mod alpha;
 pub mod cond;
 pub mod document;
 #[cfg(feature = "cli")]
 pub mod figure;
 pub mod number;
+pub mod precision;
 pub mod predict;
 pub mod product;
 pub mod table;

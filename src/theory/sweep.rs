@@ -1,11 +1,11 @@
 //! Growth against alpha: a prediction for each value, the critical values, and the values that keep a
 //! gradient within a factor.
 
-use crate::network::{AlphaAt, Model};
+use crate::network::{AlphaAt, Model, Normalization};
 use crate::scale::Certainty;
 use crate::theory::effects::{Effect, effects};
 use crate::theory::multiplier::{WithinFactorError, alpha_within_factor};
-use crate::theory::predict::{Options, PredictError, gradient_law, predict};
+use crate::theory::predict::{Options, PredictError, gradient_law, growth, predict};
 use crate::theory::prediction::{CriticalAlpha, Prediction, Verdict};
 use rayon::prelude::*;
 use std::f64::consts::LOG10_E;
@@ -111,6 +111,9 @@ pub struct Sweep {
     pub effects: Vec<Effect>,
     /// Layers.
     pub depth: usize,
+    /// Where some point lies beyond it: the alpha from which a bounded activation leaves less than one unit
+    /// of the narrowest layer in its steep part, so that mean and typical gradient part.
+    pub saturated_beyond: Option<f64>,
     /// What the predictions rest on.
     pub hypotheses: Vec<String>,
 }
@@ -211,6 +214,7 @@ pub fn sweep(
         critical.typical.or(critical.mean_square).unwrap_or(1.0)
     };
     Ok(Sweep {
+        saturated_beyond: saturated_beyond(model, &points),
         within: within(model, &critical, factor, probability)?,
         effects: effects(model, effects_at),
         points,
@@ -243,6 +247,21 @@ fn response<'a>(points: impl Iterator<Item = &'a Point>) -> Response {
         (true, true) => Response::Turns,
         (false, false) => Response::Independent,
     }
+}
+
+/// Pre-activations have size `alpha sigma_w`, and a share of about its inverse lies in the steep part.
+fn saturated_beyond(model: &Model, points: &[Point]) -> Option<f64> {
+    let phi = &model.activation;
+    let flat = |x: f64| (phi.value(10.0 * x) - phi.value(x)).abs() < 1e-3;
+    let plain = model.normalization == Normalization::None && model.residual.is_none();
+    if !(plain && flat(1e5) && flat(-1e5)) {
+        return None;
+    }
+    let narrowest = model.widths.iter().min().map_or(1.0, |n| *n as f64);
+    let sigma_w = with_alpha(model, 1.0).layer(1).weight.sigma_w2.sqrt();
+    let limit = narrowest / sigma_w;
+    let beyond = points.iter().any(|p| p.alpha.abs() > limit);
+    beyond.then_some(limit)
 }
 
 /// Hidden layers that alpha multiplies.
@@ -289,20 +308,18 @@ fn within(
     let start = critical.mean_square.or(critical.typical).unwrap_or(own);
     let inside = |ln: f64| -> Result<bool, SweepError> {
         let alpha = start * ln.exp();
-        let p = predict_at(model, alpha)?;
-        let law = p.input_gradient.as_ref();
-        let typical = p.growth.typical_ln_square_per_layer;
+        let (growth, variance) = growth(&with_alpha(model, alpha))
+            .map_err(|source| SweepError::Predict { alpha, source })?;
         let reach = 2.0 * factor.ln();
         let depth = model.depth() as f64;
-        Ok(match (typical, law.and_then(|l| l.var_ln_square)) {
+        Ok(match (growth.typical_ln_square_per_layer, variance) {
             (Some(typical), Some(variance)) if variance > 0.0 => {
                 let scale = (2.0 * variance).sqrt();
                 let below = |x: f64| 0.5 * libm::erfc((typical * depth - x) / scale);
-                let alive = 1.0 - law.map_or(0.0, |l| l.p_zero);
-                alive * (below(reach) - below(-reach)) >= probability
+                below(reach) - below(-reach) >= probability
             }
             // wide layers: no spread
-            _ => (p.growth.chi.ln() * depth).abs() <= reach,
+            _ => (growth.chi.ln() * depth).abs() <= reach,
         })
     };
     let interval = if !inside(0.0)? {
@@ -430,6 +447,9 @@ mod tests {
         assert!((total(low) + 1.0).abs() < 1e-3, "{}", total(low));
         assert!((total(high) - 1.0).abs() < 1e-3, "{}", total(high));
         assert_eq!(s.within.certainty, Certainty::Asymptotic);
+        assert_eq!(s.saturated_beyond, None);
+        let large = run(&model, &[1000.0]).saturated_beyond.unwrap();
+        assert!((50.0..200.0).contains(&large), "{large}");
     }
 
     #[test]

@@ -142,6 +142,20 @@ pub(super) fn weight_gradients(setting: &Setting<'_>) -> Result<Vec<(usize, Law)
         .collect())
 }
 
+/// Growth, and the variance of the log of the squared input gradient where it is known.
+pub(super) fn growth(setting: &Setting<'_>) -> Result<(Growth, Option<f64>), PredictError> {
+    let depth = setting.depth() as f64;
+    let lengths = lengths(setting)?;
+    let total: f64 = ln_chi(setting, &lengths).iter().sum();
+    let variance = super::spread::gradient(setting, &lengths).map(|v| v.total);
+    let growth = Growth {
+        chi: (total / depth).exp(),
+        typical_ln_square_per_layer: variance.map(|v| (total - 0.5 * v) / depth),
+        certainty: Certainty::Asymptotic,
+    };
+    Ok((growth, variance))
+}
+
 pub(super) fn predict(
     setting: &Setting<'_>,
     options: &Options,

@@ -100,6 +100,21 @@ pub fn gradient_law(model: &Model) -> Result<Option<(ProductLaw, Certainty)>, Pr
     exact::gradient_law(&Setting::new(model)?)
 }
 
+/// Growth alone, and the variance of the log of the squared input gradient where it is known: what
+/// [`predict`] says, at less cost.
+///
+/// # Errors
+/// [`PredictError`].
+pub fn growth(model: &Model) -> Result<(Growth, Option<f64>), PredictError> {
+    model.validate()?;
+    let setting = Setting::new(model)?;
+    if setting.regime == Regime::Field {
+        return field::growth(&setting);
+    }
+    let p = predict(model, &Options::default())?;
+    Ok((p.growth, p.input_gradient.and_then(|l| l.var_ln_square)))
+}
+
 /// Indices from 1 to `depth`: all of them, or an even sample with both ends.
 fn sample(depth: usize) -> Vec<usize> {
     if depth <= LISTED {
