@@ -118,6 +118,12 @@ impl Report {
                 short(largest.alpha)
             ),
         };
+        if let (Some(limit), Response::Grows) = (s.saturated_beyond, s.response) {
+            out.push_str(&format!(
+                "; beyond alpha = {} that holds for the mean square only, the typical gradient falls",
+                short(limit)
+            ));
+        }
         if let Some((_, p)) = s.at_critical.iter().find(|(name, _)| *name == "typical") {
             out.push_str(&format!(
                 "; alpha = {} keeps the typical gradient",
@@ -362,7 +368,10 @@ fn grouped(effects: &[Effect], format: Format) -> Vec<String> {
             let amount = match (e.exponent, e.log10_factor) {
                 (Some(0), _) => "unchanged".into(),
                 (Some(k), Some(factor)) => format!("alpha^{k} = {}", power(factor)),
-                _ => "no power".into(),
+                _ if e.statement.starts_with("no power law") => {
+                    return format!("{bullet}{}{under}: {}", e.what, e.statement);
+                }
+                _ => "no power law".into(),
             };
             format!("{bullet}{}{under}: {amount}; {}", e.what, e.statement)
         })
@@ -390,7 +399,7 @@ mod tests {
         let s = report(&[]).sentence();
         assert!(s.contains("is false here"), "{s}");
         assert!(
-            s.contains("alpha = 0.572375 keeps the typical gradient"),
+            s.contains("alpha = 0.572372 keeps the typical gradient"),
             "{s}"
         );
         // the same numbers with the sign of growth turned would say otherwise

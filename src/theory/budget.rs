@@ -13,6 +13,9 @@ use crate::theory::prediction::{Growth, Law, Prediction};
 /// layer: what is smaller is below the resolution of a half-precision sum of squares.
 pub const ELEMENT_BITS: f64 = 10.0;
 
+/// Absolute error of distribution functions that come from an inversion.
+const INVERSION: f64 = 1e-10;
+
 /// When and how often a threshold is crossed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Crossing {
@@ -137,9 +140,16 @@ pub fn budget(model: &Model, learning_rate: Option<f64>) -> Result<Budget, Predi
     let n = model.widths[0];
     let beyond = |threshold: f64, above: bool| {
         law.as_ref().map(|(cdf, p_zero)| {
-            let below = p_element_below(n, *p_zero, threshold, cdf).value;
-            // the inversion is good to 1e-10
-            let p = if above { 1.0 - below } else { below };
+            let below = p_element_below(n, *p_zero, threshold, cdf);
+            let p = if above {
+                1.0 - below.value
+            } else {
+                below.value
+            };
+            // a complement below its own error is none
+            if above && p <= below.error.max(INVERSION) {
+                return 0.0;
+            }
             p.clamp(0.0, 1.0)
         })
     };

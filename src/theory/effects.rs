@@ -149,6 +149,9 @@ fn invariant(model: &Model) -> Powers {
     }
 }
 
+/// Name of the row on number formats, which is given in bits as well.
+const LOSS_SCALE: &str = "loss scale that alpha amounts to";
+
 struct Rows {
     ln_alpha: f64,
     rows: Vec<Effect>,
@@ -157,18 +160,23 @@ struct Rows {
 impl Rows {
     fn push(
         &mut self,
-        what: impl Into<String>,
+        what: &str,
         optimizer: Option<Optimizer>,
         exponent: Option<i64>,
         statement: impl Into<String>,
     ) {
+        let mut statement = statement.into();
+        if let (LOSS_SCALE, Some(e)) = (what, exponent) {
+            let bits = e as f64 * self.ln_alpha * std::f64::consts::LOG2_E + 0.0;
+            statement.push_str(&format!(": {bits:+.1} bits"));
+        }
         self.rows.push(Effect {
             what: what.into(),
             optimizer: optimizer.map(Optimizer::name),
             exponent,
             log10_factor: exponent
                 .map(|e| e as f64 * self.ln_alpha * std::f64::consts::LOG10_E + 0.0),
-            statement: statement.into(),
+            statement,
             certainty: Certainty::Exact,
         });
     }
@@ -188,7 +196,7 @@ pub fn effects(model: &Model, alpha: f64) -> Vec<Effect> {
     };
     let say = |power: Option<i64>, text: &str| match power {
         Some(_) => format!("{text}: {}", powers.reason),
-        None => format!("no power law, {}; see the computed growth", powers.reason),
+        None => format!("no power law: {}; see the computed growth", powers.reason),
     };
     rows.push(
         "output",
@@ -204,13 +212,13 @@ pub fn effects(model: &Model, alpha: f64) -> Vec<Effect> {
     );
     for (layer, effective, stored) in &powers.gradients {
         rows.push(
-            format!("gradient to effective weights, {layer}"),
+            &format!("gradient to effective weights, {layer}"),
             None,
             *effective,
             say(*effective, "of the output, to the weights as they act"),
         );
         rows.push(
-            format!("gradient to stored weights, {layer}"),
+            &format!("gradient to stored weights, {layer}"),
             None,
             *stored,
             say(*stored, "of the output, to the weights as they are trained"),
@@ -261,7 +269,7 @@ fn reparametrised(alpha: f64, rows: &mut Rows) {
             }
             let what = match c.quantity {
                 "stored gradient" => "stored over effective gradient",
-                "gradient range of the number format" => "loss scale that alpha amounts to",
+                "gradient range of the number format" => LOSS_SCALE,
                 other => other,
             };
             rows.push(
@@ -323,7 +331,7 @@ fn stored_once(stored: Option<i64>, rows: &mut Rows) {
         "the threshold stays, the gradient does not",
     );
     rows.push(
-        "loss scale that alpha amounts to",
+        LOSS_SCALE,
         None,
         stored,
         "gradients move by this power of alpha in the range of the number format",
