@@ -94,7 +94,7 @@ impl ModelArgs {
     }
 
     /// Whether the description comes from a file.
-    pub fn from_file(&self) -> bool {
+    pub fn is_from_file(&self) -> bool {
         self.model.is_some()
     }
 

@@ -17,7 +17,7 @@ pub fn run(args: &PrecisionArgs, output: &Output) -> anyhow::Result<Outcome> {
     let (subject, format) = match (args.sources.is_empty(), args.model.is_given()) {
         (true, true) => {
             let model = args.model.resolve()?;
-            let format = match args.model.from_file() {
+            let format = match args.model.is_from_file() {
                 true => model.number_format,
                 false => asked.unwrap_or(NumberFormat::F16),
             };

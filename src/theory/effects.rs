@@ -73,7 +73,7 @@ fn powers(model: &Model) -> Powers {
                 model.activation
             ));
         }
-        if biased(model) && !(batch && !model.normalization_after) {
+        if biased(model) && (!batch || model.normalization_after) {
             return none("biases enter before the normalization and are not multiplied".into());
         }
         return invariant(model);

@@ -325,7 +325,7 @@ fn within(
     let interval = if !inside(0.0)? {
         None
     } else {
-        let (low, high) = rayon::join(|| limit(-1.0, &inside), || limit(1.0, &inside));
+        let (low, high) = rayon::join(|| limit(-1.0, inside), || limit(1.0, inside));
         Some((start * low?.exp(), start * high?.exp()))
     };
     Ok(Within {
