@@ -1,5 +1,7 @@
 //! The command line as scripts and people meet it: transcripts, exit codes, JSON, pipes.
 
+#[path = "cli/alpha.rs"]
+mod alpha;
 #[path = "cli/files.rs"]
 mod files;
 #[path = "cli/frame.rs"]

@@ -1,5 +1,6 @@
 //! Arguments, and the help texts that go with them.
 
+use super::args_alpha::{ALPHA_HELP, AlphaArgs, PRECISION_HELP, PrecisionArgs};
 use super::args_network::{GAIN_HELP, GainArgs, PHASE_HELP, PhaseArgs};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
@@ -133,6 +134,12 @@ pub enum Command {
     /// Order-to-chaos diagram as SVG or PNG, with the edge of chaos and your model
     #[command(after_help = PHASE_HELP)]
     Phase(PhaseArgs),
+    /// Growth against alpha, the critical alpha, and what alpha does to training
+    #[command(after_help = ALPHA_HELP)]
+    Alpha(AlphaArgs),
+    /// Underflow, overflow and lost updates by number format; whether one loss scale fits
+    #[command(after_help = PRECISION_HELP)]
+    Precision(PrecisionArgs),
     /// Completion script for a shell, on stdout
     #[command(
         after_help = "Example: isometer completions bash > ~/.local/share/bash-completion/completions/isometer"
@@ -280,7 +287,7 @@ fn depth_by_width(text: &str) -> Result<(usize, usize), String> {
     }
 }
 
-fn at_least_one(text: &str) -> Result<usize, String> {
+pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
     match text.parse::<usize>() {
         Ok(0) => Err("must be at least 1".into()),
         Ok(k) => Ok(k),
@@ -288,7 +295,7 @@ fn at_least_one(text: &str) -> Result<usize, String> {
     }
 }
 
-fn finite(text: &str) -> Result<f64, String> {
+pub(super) fn finite(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(x) if x.is_finite() => Ok(x),
         Ok(_) => Err("must be a finite number".into()),
@@ -360,6 +367,8 @@ pub fn command_name(raw: &[OsString]) -> Option<&'static str> {
             "predict",
             "gain",
             "phase",
+            "alpha",
+            "precision",
             "completions",
             "man",
         ]

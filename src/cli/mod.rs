@@ -1,7 +1,9 @@
 //! The command line. One library call and one report call for each subcommand; the only place
 //! that touches the terminal, and `output` the only writer.
 
+mod alpha;
 mod args;
+mod args_alpha;
 mod args_network;
 mod cond;
 mod exit;
@@ -9,6 +11,7 @@ mod gain;
 mod model;
 mod output;
 mod phase;
+mod precision;
 mod predict;
 mod product;
 mod sources;
@@ -46,6 +49,8 @@ fn run(cli: &Cli) -> Exit {
         Some(Command::Predict(args)) => (Some("predict"), predict::run(args, &output)),
         Some(Command::Gain(args)) => (Some("gain"), gain::run(args, &output)),
         Some(Command::Phase(args)) => (Some("phase"), phase::run(args, &cli.global, &output)),
+        Some(Command::Alpha(args)) => (Some("alpha"), alpha::run(args, &cli.global, &output)),
+        Some(Command::Precision(args)) => (Some("precision"), precision::run(args, &output)),
         Some(Command::Completions(args)) => {
             (Some("completions"), tooling::completions(args, &output))
         }
@@ -99,6 +104,13 @@ pub(crate) mod threads {
     /// Starts the pool before the first matrix that is large enough to gain from it.
     pub fn prepare(global: &Global, rows: usize, cols: usize) {
         if global.threads == 0 && rows.min(cols) >= WORTH_A_POOL {
+            set_threads(0);
+        }
+    }
+
+    /// Starts the pool before that many tasks, each worth a thread of its own.
+    pub fn prepare_tasks(global: &Global, tasks: usize) {
+        if global.threads == 0 && tasks > 1 {
             set_threads(0);
         }
     }

@@ -83,6 +83,21 @@ fn unusable(error: impl std::error::Error) -> Unusable {
 }
 
 impl ModelArgs {
+    /// Whether any flag says what network is meant.
+    pub fn is_given(&self) -> bool {
+        self.model.is_some() || self.depth.is_some() || !self.widths.is_empty()
+    }
+
+    /// The number format asked for on the command line.
+    pub fn format_bits(&self) -> Option<NumberFormat> {
+        self.format_bits
+    }
+
+    /// Whether the description comes from a file.
+    pub fn is_from_file(&self) -> bool {
+        self.model.is_some()
+    }
+
     /// The model described, checked.
     ///
     /// # Errors

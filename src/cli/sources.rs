@@ -66,6 +66,15 @@ impl Opened {
     pub fn load(&self, item: &Item) -> Result<Tensor, SourceError> {
         Ok(self.collections[item.collection].load(item.entry)?)
     }
+
+    /// Reads one tensor of any number of dimensions; `None` if it holds no numbers.
+    pub fn load_any(&self, item: &Item) -> Result<Option<Tensor>, SourceError> {
+        let collection = &self.collections[item.collection];
+        match item.skip {
+            None => Ok(Some(collection.load(item.entry)?)),
+            Some(_) => Ok(collection.load_vector(item.entry)?),
+        }
+    }
 }
 
 /// Opens every source and lists the tensors that the filter leaves.

@@ -4,6 +4,7 @@
 //! Limits are rounded outward wherever digits are dropped, so a printed interval still contains
 //! the truth; JSON keeps every bit (shortest round-trip decimals).
 
+pub mod alpha;
 pub mod cond;
 pub mod document;
 #[cfg(feature = "cli")]
@@ -12,6 +13,7 @@ pub mod gain;
 pub mod number;
 #[cfg(feature = "cli")]
 pub mod phase;
+pub mod precision;
 pub mod predict;
 pub mod product;
 pub mod table;

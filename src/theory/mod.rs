@@ -1,9 +1,12 @@
 //! Predictions in closed form or by deterministic quadrature and inversion. Nothing here samples.
 
 pub mod averages;
+pub mod budget;
+pub mod census;
 pub mod correlation;
 pub mod criticality;
 pub mod diagram;
+pub mod effects;
 pub mod fluctuation;
 pub mod gain;
 pub mod kernel;
@@ -25,3 +28,4 @@ pub mod residual;
 pub(crate) mod roots;
 pub mod special;
 pub mod spectrum;
+pub mod sweep;

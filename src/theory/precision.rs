@@ -3,45 +3,14 @@
 //! Rounding is to nearest with ties to even. Magnitudes are natural logarithms; growth is per
 //! squared norm and layer, thresholds are for single numbers.
 
+use crate::network::NumberFormat;
 use crate::theory::quadrature::{Average, integrate};
 
 const LN_2: f64 = std::f64::consts::LN_2;
 
-/// Limits of a binary floating-point format.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct FormatLimits {
-    /// Bits of the significand, the hidden one included.
-    pub digits: i32,
-    /// Exponent of the smallest normal number.
-    pub min_normal_log2: i32,
-    /// Exponent of the binade that overflow reaches: numbers below `2^max_log2` are finite.
-    pub max_log2: i32,
-}
-
-/// IEEE half precision.
-pub const F16: FormatLimits = FormatLimits {
-    digits: 11,
-    min_normal_log2: -14,
-    max_log2: 16,
-};
-/// bfloat16.
-pub const BF16: FormatLimits = FormatLimits {
-    digits: 8,
-    min_normal_log2: -126,
-    max_log2: 128,
-};
-/// IEEE single precision.
-pub const F32: FormatLimits = FormatLimits {
-    digits: 24,
-    min_normal_log2: -126,
-    max_log2: 128,
-};
-/// IEEE double precision.
-pub const F64: FormatLimits = FormatLimits {
-    digits: 53,
-    min_normal_log2: -1022,
-    max_log2: 1024,
-};
+/// The formats that gradients are reduced to.
+pub const GRADIENT_FORMATS: [NumberFormat; 3] =
+    [NumberFormat::F16, NumberFormat::Bf16, NumberFormat::F32];
 
 /// What hardware does below the smallest normal number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,55 +44,45 @@ pub struct LostStep {
     pub inclusive: bool,
 }
 
-impl FormatLimits {
-    /// Exponent of the smallest positive number.
-    pub fn min_subnormal_log2(&self) -> i32 {
-        self.min_normal_log2 - (self.digits - 1)
-    }
-
-    /// Largest finite number.
-    pub fn max(&self) -> f64 {
-        (2.0 - exp2(1 - self.digits)) * exp2(self.max_log2 - 1)
-    }
-
+impl NumberFormat {
     /// `ln` of the threshold at and below which a number becomes zero (`Kept`: half the smallest
     /// subnormal, a tie that goes to the even zero) or below which it does (`Flushed`: the smallest normal).
     /// Theorem: ties-to-even-thresholds.
-    pub fn ln_zero_threshold(&self, subnormals: Subnormals) -> f64 {
+    pub fn ln_zero_threshold(self, subnormals: Subnormals) -> f64 {
         f64::from(match subnormals {
-            Subnormals::Kept => self.min_subnormal_log2() - 1,
-            Subnormals::Flushed => self.min_normal_log2,
+            Subnormals::Kept => self.log2_smallest_subnormal() - 1,
+            Subnormals::Flushed => self.log2_smallest_normal(),
         }) * LN_2
     }
 
     /// `ln` of the threshold at and above which a number becomes infinite: half a spacing above the largest
     /// finite number. Theorem: ties-to-even-thresholds.
-    pub fn ln_overflow_threshold(&self) -> f64 {
-        f64::from(self.max_log2) * LN_2 + (-exp2(-1 - self.digits)).ln_1p()
+    pub fn ln_overflow_threshold(self) -> f64 {
+        f64::from(self.log2_largest_power() + 1) * LN_2 + (-exp2(-1 - self.precision())).ln_1p()
     }
 
     /// Distance between neighbours in the binade of `|x|`.
-    fn spacing(&self, x: f64) -> f64 {
+    fn spacing(self, x: f64) -> f64 {
         let exponent = if x == 0.0 {
-            self.min_normal_log2
+            self.log2_smallest_normal()
         } else {
             // exact: the exponent field of a normal, the leading bit of a subnormal
-            libm::ilogb(x).max(self.min_normal_log2)
+            libm::ilogb(x).max(self.log2_smallest_normal())
         };
-        exp2(exponent - (self.digits - 1))
+        exp2(exponent - (self.precision() - 1))
     }
 
     /// The number of the format nearest to `x`, ties to even. Theorem: ties-to-even-thresholds.
-    pub fn round(&self, x: f64, subnormals: Subnormals) -> f64 {
+    pub fn round(self, x: f64, subnormals: Subnormals) -> f64 {
         if !x.is_finite() {
             return x;
         }
         let spacing = self.spacing(x);
         let rounded = (x / spacing).round_ties_even() * spacing;
-        if rounded.abs() >= exp2_saturating(self.max_log2) {
+        if rounded.abs() >= exp2_saturating(self.log2_largest_power() + 1) {
             return f64::INFINITY.copysign(x);
         }
-        if subnormals == Subnormals::Flushed && rounded.abs() < exp2(self.min_normal_log2) {
+        if subnormals == Subnormals::Flushed && rounded.abs() < exp2(self.log2_smallest_normal()) {
             return 0f64.copysign(x);
         }
         rounded
@@ -133,12 +92,12 @@ impl FormatLimits {
     ///
     /// Half the spacing on that side: just above a power of two it is twice that just below.
     /// Theorem: ties-to-even-thresholds.
-    pub fn lost_step(&self, w: f64, direction: Direction) -> LostStep {
+    pub fn lost_step(self, w: f64, direction: Direction) -> LostStep {
         let w = self.round(w, Subnormals::Kept);
         let outward = (w >= 0.0) == (direction == Direction::Increase);
         let spacing = self.spacing(w);
         let power = w.abs() == exp2(libm::ilogb(w).clamp(-1074, 1023));
-        let narrow = !outward && power && w.abs() > exp2(self.min_normal_log2);
+        let narrow = !outward && power && w.abs() > exp2(self.log2_smallest_normal());
         let side = if narrow { 0.5 * spacing } else { spacing };
         let significand = (w / spacing).abs();
         LostStep {
@@ -260,7 +219,7 @@ pub enum LossScale {
 /// Whether a single factor on the loss keeps the gradients of all layers between underflow and overflow.
 pub fn loss_scale(
     layers: &[LayerRange],
-    format: &FormatLimits,
+    format: NumberFormat,
     subnormals: Subnormals,
 ) -> LossScale {
     let zero = format.ln_zero_threshold(subnormals);
@@ -293,6 +252,7 @@ mod tests {
     use crate::theory::lyapunov::VolumeLayer;
     use crate::theory::spectrum::Ensemble;
 
+    use NumberFormat::{Bf16 as BF16, F16, F32, F64};
     use Subnormals::{Flushed, Kept};
 
     /// Theorem: ties-to-even-thresholds. theory.csv R268.
@@ -302,8 +262,11 @@ mod tests {
         assert_eq!(BF16.max(), 3.389_531_389_251_535_5e38);
         assert_eq!(F32.max(), f64::from(f32::MAX));
         assert_eq!(F64.max(), f64::MAX);
-        assert_eq!(exp2(BF16.min_subnormal_log2()), 9.183_549_615_799_121e-41);
-        assert_eq!(exp2(F64.min_subnormal_log2()), f64::from_bits(1));
+        assert_eq!(
+            exp2(BF16.log2_smallest_subnormal()),
+            9.183_549_615_799_121e-41
+        );
+        assert_eq!(exp2(F64.log2_smallest_subnormal()), f64::from_bits(1));
         assert_eq!(F16.round(65519.99, Kept), 65504.0);
         assert_eq!(F16.round(65520.0, Kept), f64::INFINITY);
         assert!((F16.ln_overflow_threshold() - 65520f64.ln()).abs() < 1e-14);
@@ -421,7 +384,7 @@ mod tests {
             ln_min: a * LN_2,
             ln_max: b * LN_2,
         };
-        let fits = loss_scale(&[layer(-30.0, -20.0), layer(-28.0, -5.0)], &F16, Kept);
+        let fits = loss_scale(&[layer(-30.0, -20.0), layer(-28.0, -5.0)], F16, Kept);
         let LossScale::Fits {
             above_log2,
             below_log2,
@@ -432,7 +395,7 @@ mod tests {
         };
         assert!((above_log2 - 5.0).abs() < 1e-12 && below_log2 > 20.99 && below_log2 < 21.0);
         assert_eq!(power, 13);
-        let conflict = loss_scale(&[layer(-10.0, 2.0), layer(-60.0, -50.0)], &F16, Kept);
+        let conflict = loss_scale(&[layer(-10.0, 2.0), layer(-60.0, -50.0)], F16, Kept);
         let LossScale::Conflict {
             underflows,
             overflows,
@@ -444,10 +407,10 @@ mod tests {
         assert_eq!((underflows, overflows), (1, 0));
         assert!((missing_bits - 21.0).abs() < 1e-3);
         // flushing costs the ten bits of the subnormals and the tie
-        let flushed = loss_scale(&[layer(-30.0, -20.0)], &F16, Flushed);
+        let flushed = loss_scale(&[layer(-30.0, -20.0)], F16, Flushed);
         assert!(
             matches!(flushed, LossScale::Fits { above_log2, .. } if (above_log2 - 16.0).abs() < 1e-12)
         );
-        assert_eq!(loss_scale(&[], &F16, Kept), LossScale::Empty);
+        assert_eq!(loss_scale(&[], F16, Kept), LossScale::Empty);
     }
 }

@@ -1,6 +1,7 @@
 //! Rows that hold at finite width, and those about number formats and optimisation.
 
 use super::{Computed, Params, computed, from_ln, plain};
+use isometer::network::NumberFormat;
 use isometer::network::activation::Activation;
 use isometer::network::{Model, WeightInit};
 use isometer::theory::laws::{Ensemble, LawError, Network, ProductLaw, layer_kurtosis_ratio};
@@ -9,7 +10,7 @@ use isometer::theory::multiplier::Optimizer;
 use isometer::theory::optimisation::{
     Method, best_gradient_descent, best_heavy_ball, lamb_trust_ratio, lars_trust_ratio,
 };
-use isometer::theory::precision::{BF16, Direction, F16, FormatLimits, depth_to_threshold};
+use isometer::theory::precision::{Direction, depth_to_threshold};
 use isometer::theory::rank::{GatedLayer, RankLaw, TraceLayer, trace_moments};
 use isometer::theory::spectrum::Ensemble as Square;
 
@@ -259,10 +260,10 @@ fn exponents(quantity: &str, p: &Params) -> Routes {
 }
 
 fn formats(case: &str, quantity: &str, p: &Params) -> Routes {
-    let format = |name: &str| -> FormatLimits {
+    let format = |name: &str| -> NumberFormat {
         match name {
-            "fp16" => F16,
-            "bf16" => BF16,
+            "fp16" => NumberFormat::F16,
+            "bf16" => NumberFormat::Bf16,
             other => panic!("format {other}"),
         }
     };
@@ -271,8 +272,8 @@ fn formats(case: &str, quantity: &str, p: &Params) -> Routes {
             if quantity == "depth where rms gradient = threshold (mean-square law)" =>
         {
             let log2 = match p.text("threshold") {
-                "fp16 2^-24 (smallest subnormal)" => F16.min_subnormal_log2(),
-                "fp16 min normal 2^-14" => F16.min_normal_log2,
+                "fp16 2^-24 (smallest subnormal)" => NumberFormat::F16.log2_smallest_subnormal(),
+                "fp16 min normal 2^-14" => NumberFormat::F16.log2_smallest_normal(),
                 other => panic!("{other}"),
             };
             let threshold = f64::from(log2) * std::f64::consts::LN_2;
@@ -281,7 +282,7 @@ fn formats(case: &str, quantity: &str, p: &Params) -> Routes {
         }
         "precision" if quantity == "smallest subnormal 2^-133" => {
             let format = format(p.text("format"));
-            plain(f64::from(format.min_subnormal_log2()).exp2())
+            plain(f64::from(format.log2_smallest_subnormal()).exp2())
         }
         "lost_update" if quantity.starts_with("largest lost step") => {
             let direction = match p.text("direction") {

@@ -110,6 +110,47 @@ fn last_matrix(
     )
 }
 
+fn worth(exact: bool) -> Certainty {
+    if exact {
+        Certainty::Exact
+    } else {
+        Certainty::Asymptotic
+    }
+}
+
+fn network<'a>(
+    setting: &'a Setting<'_>,
+    sigma_w2: &'a [f64],
+    (below, above): (f64, f64),
+    ensemble: Ensemble,
+) -> Network<'a> {
+    Network {
+        widths: &setting.model.widths,
+        sigma_w2,
+        slopes: (above, below),
+        keep: setting.model.keep(),
+        ensemble,
+        symmetric_biases: setting.biased(),
+    }
+}
+
+/// The law of the squared input gradient, where there is one at finite width.
+pub(super) fn gradient_law(
+    setting: &Setting<'_>,
+) -> Result<Option<(ProductLaw, Certainty)>, PredictError> {
+    let Regime::Homogeneous {
+        slopes,
+        ensemble,
+        exact,
+    } = setting.regime
+    else {
+        return Ok(None);
+    };
+    let sigma_w2 = setting.sigma_w2();
+    let law = network(setting, &sigma_w2, slopes, ensemble).input_gradient()?;
+    Ok(Some((law, worth(exact))))
+}
+
 pub(super) fn predict(
     setting: &Setting<'_>,
     options: &Options,
@@ -125,19 +166,8 @@ pub(super) fn predict(
     let model = setting.model;
     let depth = setting.depth();
     let sigma_w2 = setting.sigma_w2();
-    let network = Network {
-        widths: &model.widths,
-        sigma_w2: &sigma_w2,
-        slopes: (above, below),
-        keep: model.keep(),
-        ensemble,
-        symmetric_biases: setting.biased(),
-    };
-    let certainty = if exact {
-        Certainty::Exact
-    } else {
-        Certainty::Asymptotic
-    };
+    let network = network(setting, &sigma_w2, (below, above), ensemble);
+    let certainty = worth(exact);
     let jvp = network.jvp()?;
     let jvp_summary = summary(&jvp, certainty, options);
     let forward = (!setting.biased()).then(|| jvp_summary.clone());

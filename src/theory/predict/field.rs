@@ -145,6 +145,20 @@ pub(super) fn weight_gradients(setting: &Setting<'_>, lengths: &[Layer]) -> Vec<
         .collect()
 }
 
+/// Growth, and the variance of the log of the squared input gradient where it is known.
+pub(super) fn growth(setting: &Setting<'_>) -> Result<(Growth, Option<f64>), PredictError> {
+    let depth = setting.depth() as f64;
+    let lengths = lengths(setting)?;
+    let total: f64 = ln_chi(setting, &lengths).iter().sum();
+    let spread = super::spread::gradient(setting);
+    let growth = Growth {
+        chi: (total / depth).exp(),
+        typical_ln_square_per_layer: spread.as_ref().map(|v| (total - 0.5 * v.from(0)) / depth),
+        certainty: Certainty::Asymptotic,
+    };
+    Ok((growth, spread.map(|v| v.total)))
+}
+
 pub(super) fn predict(
     setting: &Setting<'_>,
     options: &Options,

@@ -16,7 +16,8 @@ mod spread;
 mod words;
 
 use crate::network::{Model, ModelError};
-use crate::theory::laws::LawError;
+use crate::scale::Certainty;
+use crate::theory::laws::{LawError, ProductLaw};
 use crate::theory::mean_field::LengthMapError;
 use crate::theory::prediction::{Growth, Law, LayerPicture, Prediction, QUANTILES, Verdict};
 use setting::{Regime, Setting};
@@ -88,6 +89,32 @@ pub fn predict(model: &Model, options: &Options) -> Result<Prediction, PredictEr
     Ok(prediction)
 }
 
+/// The law of the squared input gradient `|dy/dx_0|^2` of one output, at any point and not only at the
+/// quantiles of a [`Prediction`], for networks that have one at finite width: (leaky) ReLU and linear
+/// layers. With what it is worth.
+///
+/// # Errors
+/// [`PredictError`].
+pub fn gradient_law(model: &Model) -> Result<Option<(ProductLaw, Certainty)>, PredictError> {
+    model.validate()?;
+    exact::gradient_law(&Setting::new(model)?)
+}
+
+/// Growth alone, and the variance of the log of the squared input gradient where it is known: what
+/// [`predict`] says, at less cost.
+///
+/// # Errors
+/// [`PredictError`].
+pub fn growth(model: &Model) -> Result<(Growth, Option<f64>), PredictError> {
+    model.validate()?;
+    let setting = Setting::new(model)?;
+    if setting.regime == Regime::Field {
+        return field::growth(&setting);
+    }
+    let p = predict(model, &Options::default())?;
+    Ok((p.growth, p.input_gradient.and_then(|l| l.var_ln_square)))
+}
+
 /// Indices from 1 to `depth`: all of them, or an even sample with both ends.
 fn sample(depth: usize) -> Vec<usize> {
     if depth <= LISTED {
@@ -148,7 +175,7 @@ fn total_drift(growth: &Growth, depth: f64) -> f64 {
 }
 
 /// A law of which only the mean is known.
-fn mean_only(certainty: crate::scale::Certainty, ln_mean_square: f64) -> Law {
+fn mean_only(certainty: Certainty, ln_mean_square: f64) -> Law {
     Law {
         certainty,
         ln_mean_square,
@@ -164,7 +191,6 @@ fn mean_only(certainty: crate::scale::Certainty, ln_mean_square: f64) -> Law {
 
 /// The log-normal law with this mean square and variance of the logarithm.
 fn log_normal(ln_mean_square: f64, variance: f64, options: &Options) -> Law {
-    use crate::scale::Certainty;
     let mean = ln_mean_square - 0.5 * variance;
     let deviation = variance.sqrt();
     let normal_cdf = |z: f64| 0.5 * libm::erfc(-z * std::f64::consts::FRAC_1_SQRT_2);

@@ -5,22 +5,18 @@
 
 use super::setting::Setting;
 use crate::theory::laws::ProductLaw;
-use crate::theory::precision::{
-    BF16, F16, F32, FormatLimits, Subnormals, depth_to_threshold, p_element_below,
-};
+use crate::theory::precision::{GRADIENT_FORMATS, Subnormals, depth_to_threshold, p_element_below};
 use crate::theory::prediction::{Growth, Law, Underflow};
 
-const FORMATS: [(&str, FormatLimits); 3] = [("f16", F16), ("bf16", BF16), ("f32", F32)];
-
 fn table(growth: &Growth, p_underflow: impl Fn(f64) -> Option<f64>) -> Vec<Underflow> {
-    FORMATS
+    GRADIENT_FORMATS
         .iter()
-        .map(|(format, limits)| {
-            let threshold = limits.ln_zero_threshold(Subnormals::Kept);
+        .map(|format| {
+            let threshold = format.ln_zero_threshold(Subnormals::Kept);
             // never: the gradient grows, or stays
             let depth = |ln: f64| depth_to_threshold(0.0, ln, threshold).unwrap_or(f64::INFINITY);
             Underflow {
-                format,
+                format: format.name(),
                 underflow_depth_mean: Some(depth(growth.chi.ln())),
                 underflow_depth_typical: growth.typical_ln_square_per_layer.map(depth),
                 p_underflow: p_underflow(threshold),
