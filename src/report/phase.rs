@@ -142,7 +142,7 @@ impl Report {
                 short((w / m.sigma_w2).sqrt())
             ),
             (_, None) => {
-                "; with these biases no sigma_w2 keeps them: normalize, or change the activation"
+                "; with these biases no sigma_w2 both holds the length of signals and keeps gradients: change the biases, normalize, or change the activation"
                     .into()
             }
         };
