@@ -14,6 +14,10 @@
 //!   inverses and counts in exact arithmetic, [`linalg::structure`] what can be read off the entries.
 //! - [`formats`]: files and streams to named tensors, memory-mapped; npy, npz, safetensors, Matrix
 //!   Market and text.
+//! - [`network`]: inert descriptions of networks, with the conventions of PyTorch and Keras.
+//! - [`theory`]: what gradients will do. [`theory::predict::predict`] says everything about a model;
+//!   [`theory::laws`] has exact laws at finite width, [`theory::mean_field`] and [`theory::criticality`]
+//!   infinite width, [`theory::spectrum`] the singular values of the Jacobian.
 //! - [`report`]: results to tables, markdown, csv and JSON; values in, bytes out.
 //!
 //! ```

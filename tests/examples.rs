@@ -4,6 +4,10 @@
 mod checkpoint;
 #[path = "../examples/condition_check.rs"]
 mod condition_check;
+#[path = "../examples/custom_activation.rs"]
+mod custom_activation;
+#[path = "../examples/exact_quantile.rs"]
+mod exact_quantile;
 #[path = "../examples/long_product.rs"]
 mod long_product;
 
@@ -23,8 +27,24 @@ fn long_product_is_reliable() {
 }
 
 #[test]
+fn exact_quantile_needs_no_samples() {
+    exact_quantile::main().unwrap();
+}
+
+#[test]
+fn custom_activation_has_its_edge() {
+    custom_activation::main().unwrap();
+}
+
+#[test]
 fn every_example_is_run() {
-    let listed = ["checkpoint.rs", "condition_check.rs", "long_product.rs"];
+    let listed = [
+        "checkpoint.rs",
+        "condition_check.rs",
+        "custom_activation.rs",
+        "exact_quantile.rs",
+        "long_product.rs",
+    ];
     let mut found: Vec<String> =
         std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/examples"))
             .unwrap()
