@@ -18,6 +18,9 @@ pub const DEEPEST: f64 = 10_000.0;
 /// Points on each part of the edge, from its first length to its last.
 const EDGE_POINTS: usize = 600;
 
+/// First and last value of an axis.
+pub type Ends = (f64, f64);
+
 /// Why there is no diagram.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum DiagramError {
@@ -381,7 +384,7 @@ fn mark(map: &LengthMap, x: f64, y: f64) -> Mark {
 /// [`DiagramError`].
 pub fn sigma(
     activation: &Activation,
-    (x, y): (Option<(f64, f64)>, Option<(f64, f64)>),
+    (x, y): (Option<Ends>, Option<Ends>),
     resolution: usize,
     model: Option<(f64, f64)>,
     tick: &(dyn Fn() + Sync),
@@ -457,7 +460,7 @@ pub fn sigma(
 pub fn depth_alpha(
     model: &Model,
     shaped: bool,
-    (depths, alphas): (Option<(f64, f64)>, Option<(f64, f64)>),
+    (depths, alphas): (Option<Ends>, Option<Ends>),
     resolution: usize,
     tick: &(dyn Fn() + Sync),
 ) -> Result<Diagram, DiagramError> {
