@@ -33,6 +33,7 @@ pub struct AlphaArgs {
         long,
         value_name = "A",
         value_parser = finite,
+        allow_negative_numbers = true,
         requires = "to",
         help_heading = "Sweep"
     )]
@@ -42,6 +43,7 @@ pub struct AlphaArgs {
         long,
         value_name = "B",
         value_parser = finite,
+        allow_negative_numbers = true,
         requires = "from",
         help_heading = "Sweep"
     )]
