@@ -220,6 +220,25 @@ impl Network<'_> {
         ProductLaw::new(&product.factors)
     }
 
+    /// Law of the square of one element of `dy/dx_0`: the gradient leaves the first matrix in a uniform direction, so
+    /// that one of its `n_0` coordinates takes the place of all in the last factor of
+    /// [`Network::input_gradient`] (theorem: element-of-a-gradient).
+    ///
+    /// # Errors
+    /// As [`Network::input_gradient`].
+    pub fn input_gradient_element(&self) -> Result<ProductLaw, LawError> {
+        self.check(true)?;
+        let mut product = Product::default();
+        self.back(&mut product, 1);
+        let (input, from) = (self.widths[0], self.widths[1]);
+        let mut last = self.layer(input, from, input, self.sigma_w2[0], false);
+        if let Factor::Gated { n, .. } | Factor::Sphere { n, .. } = &mut last {
+            *n = 1;
+        }
+        product.push(last);
+        ProductLaw::new(&product.factors)
+    }
+
     /// Law of `|dy/dW_l|_F^2` for `l = 1..=L+1`, the last the readout, at an input of
     /// squared norm `e^ln_input_square`; `y` as in [`Network::input_gradient`].
     ///

@@ -167,7 +167,7 @@ pub(super) fn predict(
         mean_field,
         forward,
         jvp: Some(jvp_summary),
-        precision: precision::exact(setting, &growth, &input_gradient),
+        precision: precision::exact(&growth, &network.input_gradient_element()?),
         input_gradient: Some(summary(&input_gradient, certainty, options)),
         weight_gradients,
         jacobian: spectrum::homogeneous(setting)?,

@@ -29,12 +29,12 @@ fn table(growth: &Growth, p_underflow: impl Fn(f64) -> Option<f64>) -> Vec<Under
         .collect()
 }
 
-/// From the exact law.
-pub(super) fn exact(setting: &Setting<'_>, growth: &Growth, law: &ProductLaw) -> Vec<Underflow> {
-    let n = setting.model.widths[0];
+/// From the exact law of the square of an element.
+pub(super) fn exact(growth: &Growth, element: &ProductLaw) -> Vec<Underflow> {
     table(growth, |threshold| {
-        let p = p_element_below(n, law.p_zero(), threshold, |x| law.cdf_ln_square(x).value);
-        Some(p.value.clamp(0.0, 1.0))
+        let below = element.cdf_ln_square(2.0 * threshold).value;
+        let dead = element.p_zero();
+        Some((dead + (1.0 - dead) * below).clamp(0.0, 1.0))
     })
 }
 
