@@ -30,7 +30,7 @@ pub enum PaddingError {
 ///
 /// Theorem: zero-padding.
 pub fn zero_padding_factor(length: usize, taps: usize) -> Result<Average, PaddingError> {
-    if taps % 2 == 0 {
+    if taps.is_multiple_of(2) {
         return Err(PaddingError::Taps { taps });
     }
     match (length, taps) {
