@@ -169,7 +169,7 @@ pub fn p_element_below(
             0.0,
             last,
             &breaks,
-            1e-8,
+            1e-11,
         );
         Average {
             value: below.value / total.value,

@@ -4,6 +4,7 @@
 use super::{equal, model, near, predicted};
 use isometer::network::{Alpha, AlphaAt, BiasInit};
 use isometer::scale::Certainty;
+use isometer::theory::laws::{Ensemble, Network};
 use isometer::theory::predict::{Options, predict};
 use statrs::distribution::{ChiSquared, ContinuousCDF};
 use statrs::function::gamma::{digamma, ln_gamma};
@@ -309,4 +310,36 @@ fn orthogonal_weights_lose_the_spread_of_gaussian_ones() {
     let gaussian = predicted(&equal(4, n, "relu", 2.0)).jvp.unwrap();
     assert!(jvp.var_ln_square.unwrap() < 0.8 * gaussian.var_ln_square.unwrap());
     near(jvp.ln_mean_square, gaussian.ln_mean_square, 1e-13);
+}
+
+/// Theorem: element-of-a-gradient. The law of an element against the law of the norm averaged over a uniform
+/// direction.
+#[test]
+fn an_element_by_its_direction() {
+    let (widths, sigma_w2) = ([3, 6, 5], [0.02, 0.02, 0.02]);
+    let network = Network {
+        widths: &widths,
+        sigma_w2: &sigma_w2,
+        slopes: (1.0, 0.0),
+        keep: 1.0,
+        ensemble: Ensemble::Gaussian,
+        symmetric_biases: false,
+    };
+    let norm = network.input_gradient().unwrap();
+    let element = network.input_gradient_element().unwrap();
+    near(
+        element.ln_mean_square(),
+        norm.ln_mean_square() - 3f64.ln(),
+        1e-14,
+    );
+    // three dimensions: |cos| of the angle is uniform on [0, 1]; midpoints in v = cos^(1/2) tame its end
+    let x = norm.mean_ln_square();
+    let count = 200;
+    let direct: f64 = (0..count)
+        .map(|i| {
+            let v = (f64::from(i) + 0.5) / f64::from(count);
+            2.0 * v * norm.cdf_ln_square(x - 4.0 * v.ln()).value / f64::from(count)
+        })
+        .sum();
+    near(element.cdf_ln_square(x).value, direct, 1e-4);
 }

@@ -129,7 +129,7 @@ fn check_law(law: &Law) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     /// `alpha` on all weights is a shift of the log by `2 L ln alpha`, `2 (L + 1) ln alpha` with the readout.
     #[test]

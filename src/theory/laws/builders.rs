@@ -220,10 +220,9 @@ impl Network<'_> {
         ProductLaw::new(&product.factors)
     }
 
-    /// Law of one squared element of `dy/dx_0`; see [`Network::input_gradient`].
-    ///
-    /// The direction of the gradient is uniform and independent of its norm, so an element is the same
-    /// product with one unit in place of `n_0` in the last factor (theorem: element-of-a-gradient).
+    /// Law of the square of one element of `dy/dx_0`: the gradient leaves the first matrix in a uniform direction, so
+    /// that one of its `n_0` coordinates takes the place of all in the last factor of
+    /// [`Network::input_gradient`] (theorem: element-of-a-gradient).
     ///
     /// # Errors
     /// As [`Network::input_gradient`].
@@ -231,26 +230,12 @@ impl Network<'_> {
         self.check(true)?;
         let mut product = Product::default();
         self.back(&mut product, 1);
-        let (n, from) = (self.widths[0], self.widths[1]);
-        product.push(match self.layer(n, from, n, self.sigma_w2[0], false) {
-            Factor::Gated { scale, .. } | Factor::ChiSquare { scale, .. } => {
-                Factor::ChiSquare { n: 1, scale }
-            }
-            Factor::Sphere {
-                ambient,
-                gate,
-                below,
-                scale,
-                ..
-            } => Factor::Sphere {
-                n: 1,
-                ambient,
-                gate,
-                below,
-                scale,
-            },
-            constant @ Factor::Constant { .. } => constant,
-        });
+        let (input, from) = (self.widths[0], self.widths[1]);
+        let mut last = self.layer(input, from, input, self.sigma_w2[0], false);
+        if let Factor::Gated { n, .. } | Factor::Sphere { n, .. } = &mut last {
+            *n = 1;
+        }
+        product.push(last);
         ProductLaw::new(&product.factors)
     }
 

@@ -25,12 +25,12 @@ fn table(growth: &Growth, p_underflow: impl Fn(f64) -> Option<f64>) -> Vec<Under
         .collect()
 }
 
-/// From the exact law of one element.
+/// From the exact law of the square of an element.
 pub(super) fn exact(growth: &Growth, element: &ProductLaw) -> Vec<Underflow> {
-    let alive = 1.0 - element.p_zero();
     table(growth, |threshold| {
-        let p = element.cdf_ln_square(2.0 * threshold).value;
-        Some((element.p_zero() + alive * p).clamp(0.0, 1.0))
+        let below = element.cdf_ln_square(2.0 * threshold).value;
+        let dead = element.p_zero();
+        Some((dead + (1.0 - dead) * below).clamp(0.0, 1.0))
     })
 }
 
