@@ -26,7 +26,7 @@ pub struct AlphaArgs {
     #[command(flatten)]
     pub model: ModelArgs,
     /// These values
-    #[arg(long, value_name = "A,B,...", value_delimiter = ',', value_parser = finite, allow_negative_numbers = true, conflicts_with_all = ["from", "to", "steps"], help_heading = "Sweep")]
+    #[arg(long, value_name = "A,B,...", value_delimiter = ',', value_parser = finite, allow_hyphen_values = true, conflicts_with_all = ["from", "to", "steps"], help_heading = "Sweep")]
     sweep: Vec<f64>,
     /// First of the log-spaced values (with --to)
     #[arg(

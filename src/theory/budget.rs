@@ -6,7 +6,7 @@ use crate::theory::precision::{
     Direction, GRADIENT_FORMATS, LayerRange, LossScale, Subnormals, depth_to_threshold, loss_scale,
     p_element_below,
 };
-use crate::theory::predict::{Options, PredictError, gradient_law, predict};
+use crate::theory::predict::{Options, PredictError, element_law, predict};
 use crate::theory::prediction::{Growth, Law, Prediction};
 
 /// Elements are asked to survive down to this many bits below the root mean square element of their
@@ -101,31 +101,36 @@ pub struct Budget {
     pub hypotheses: Vec<String>,
 }
 
-/// Distribution function of the squared input gradient, and the probability of exact zero.
-type Cdf = (Box<dyn Fn(f64) -> f64>, f64);
+/// Probability that the square of one element of the input gradient is at most `e^x`, and the error.
+type Cdf = Box<dyn Fn(f64) -> (f64, f64)>;
 
 fn distribution(model: &Model, p: &Prediction) -> Result<Option<Cdf>, PredictError> {
-    if let Some((law, _)) = gradient_law(model)? {
-        let p_zero = law.p_zero();
-        return Ok(Some((
-            Box::new(move |x| law.cdf_ln_square(x).value),
-            p_zero,
-        )));
+    if let Some(law) = element_law(model)? {
+        let dead = law.p_zero();
+        return Ok(Some(Box::new(move |x| {
+            let below = law.cdf_ln_square(x);
+            (dead + (1.0 - dead) * below.value, below.error)
+        })));
     }
+    let n = model.widths[0];
     let log_normal = |l: &Law| Some((l.mean_ln_square?, l.var_ln_square?, l.p_zero));
     Ok(p.input_gradient
         .as_ref()
         .and_then(log_normal)
         .map(|(mean, variance, p_zero)| {
             let scale = (2.0 * variance).sqrt();
-            let cdf: Box<dyn Fn(f64) -> f64> = Box::new(move |x| {
+            let norm = move |x: f64| {
                 if scale > 0.0 {
                     0.5 * libm::erfc((mean - x) / scale)
                 } else {
                     f64::from(u8::from(x >= mean))
                 }
+            };
+            let cdf: Cdf = Box::new(move |x| {
+                let below = p_element_below(n, p_zero, 0.5 * x, norm);
+                (below.value, below.error)
             });
-            (cdf, p_zero)
+            cdf
         }))
 }
 
@@ -137,17 +142,12 @@ fn distribution(model: &Model, p: &Prediction) -> Result<Option<Cdf>, PredictErr
 pub fn budget(model: &Model, learning_rate: Option<f64>) -> Result<Budget, PredictError> {
     let p = predict(model, &Options::default())?;
     let law = distribution(model, &p)?;
-    let n = model.widths[0];
     let beyond = |threshold: f64, above: bool| {
-        law.as_ref().map(|(cdf, p_zero)| {
-            let below = p_element_below(n, *p_zero, threshold, cdf);
-            let p = if above {
-                1.0 - below.value
-            } else {
-                below.value
-            };
+        law.as_ref().map(|cdf| {
+            let (below, error) = cdf(2.0 * threshold);
+            let p = if above { 1.0 - below } else { below };
             // a complement below its own error is none
-            if above && p <= below.error.max(INVERSION) {
+            if above && p <= error.max(INVERSION) {
                 return 0.0;
             }
             p.clamp(0.0, 1.0)

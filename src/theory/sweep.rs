@@ -439,13 +439,19 @@ mod tests {
     }
 
     #[test]
-    fn wide_layers_have_no_spread() {
+    fn limits_of_a_smooth_activation_are_log_normal() {
         let model = Model::new(vec![100; 21], Activation::Tanh);
         let s = run(&model, &[0.5, 2.0]);
         let (low, high) = s.within.interval.unwrap();
-        let total = |a: f64| point(&model, a, &predict_at(&model, a).unwrap()).log10_rms_gradient;
-        assert!((total(low) + 1.0).abs() < 1e-3, "{}", total(low));
-        assert!((total(high) - 1.0).abs() < 1e-3, "{}", total(high));
+        let reach = 2.0 * 10f64.ln();
+        for alpha in [low, high] {
+            let (growth, variance) = growth(&with_alpha(&model, alpha)).unwrap();
+            let mean = 20.0 * growth.typical_ln_square_per_layer.unwrap();
+            let scale = (2.0 * variance.unwrap()).sqrt();
+            let below = |x: f64| 0.5 * libm::erfc((mean - x) / scale);
+            let p = below(reach) - below(-reach);
+            assert!((p - 0.9).abs() < 1e-6, "{alpha}: {p}");
+        }
         assert_eq!(s.within.certainty, Certainty::Asymptotic);
         assert_eq!(s.saturated_beyond, None);
         let large = run(&model, &[1000.0]).saturated_beyond.unwrap();

@@ -144,9 +144,13 @@ fn manual_pages_are_written_one_for_each_command() {
     assert_eq!(
         pages,
         [
+            "isometer-alpha.1",
             "isometer-completions.1",
             "isometer-cond.1",
+            "isometer-gain.1",
             "isometer-man.1",
+            "isometer-phase.1",
+            "isometer-precision.1",
             "isometer-predict.1",
             "isometer-product.1",
             "isometer.1"

@@ -151,6 +151,19 @@ pub(super) fn gradient_law(
     Ok(Some((law, worth(exact))))
 }
 
+/// Law of one squared element of the input gradient.
+pub(super) fn element_law(setting: &Setting<'_>) -> Result<Option<ProductLaw>, PredictError> {
+    let Regime::Homogeneous {
+        slopes, ensemble, ..
+    } = setting.regime
+    else {
+        return Ok(None);
+    };
+    let sigma_w2 = setting.sigma_w2();
+    let network = network(setting, &sigma_w2, slopes, ensemble);
+    Ok(Some(network.input_gradient_element()?))
+}
+
 pub(super) fn predict(
     setting: &Setting<'_>,
     options: &Options,

@@ -100,6 +100,15 @@ pub fn gradient_law(model: &Model) -> Result<Option<(ProductLaw, Certainty)>, Pr
     exact::gradient_law(&Setting::new(model)?)
 }
 
+/// The law of one squared element of the input gradient, for the same networks as [`gradient_law`].
+///
+/// # Errors
+/// [`PredictError`].
+pub fn element_law(model: &Model) -> Result<Option<ProductLaw>, PredictError> {
+    model.validate()?;
+    exact::element_law(&Setting::new(model)?)
+}
+
 /// Growth alone, and the variance of the log of the squared input gradient where it is known: what
 /// [`predict`] says, at less cost.
 ///

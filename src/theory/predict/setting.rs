@@ -1,7 +1,7 @@
 //! The model with its layers resolved, and the theory that applies to it.
 
 use super::PredictError;
-use crate::network::{BatchSize, BiasLaw, Layer, Model, Normalization, WeightKind};
+use crate::network::{BatchSize, BiasLaw, Layer, Model, Normalization, WeightInit, WeightKind};
 use crate::theory::laws::Ensemble;
 
 /// Which theory applies.
@@ -50,11 +50,14 @@ impl<'a> Setting<'a> {
             weights: model.weights.to_string(),
             reason,
         };
-        for layer in &layers {
+        for (index, layer) in layers.iter().enumerate() {
             if layer.weight.is_zero() {
-                return Err(refuse(
-                    "all weights are zero, so every gradient below the readout is exactly zero; draw them at random",
-                ));
+                let sparse = matches!(model.weights, WeightInit::Sparse { .. });
+                return Err(refuse(if sparse && index == model.depth() {
+                    "the readout's are all zero, since each column loses at least one entry; give it more outputs (--readout)"
+                } else {
+                    "all weights are zero, so every gradient below the readout is exactly zero; draw them at random"
+                }));
             }
             match layer.weight.kind {
                 WeightKind::Constant => {

@@ -20,6 +20,9 @@ impl Spread {
     }
 }
 
+/// Variances of the log beyond this are not of first order: the width is too small for the depth.
+const SMALL: f64 = 4.0;
+
 /// `None` where the first order is not known (constant biases), does not exist (slopes without a
 /// fourth moment), or is no longer small.
 pub(super) fn gradient(setting: &Setting<'_>) -> Option<Spread> {
@@ -43,5 +46,5 @@ pub(super) fn gradient(setting: &Setting<'_>) -> Option<Spread> {
     })
     .ok()?;
     let total = f.var_ln_input_gradient(n0);
-    total.is_finite().then_some(Spread { total, below })
+    (total <= SMALL).then_some(Spread { total, below })
 }

@@ -14,7 +14,7 @@ const WIDTHS: usize = 64;
 /// Fills in everything that is words.
 pub(super) fn explain(setting: &Setting<'_>, p: &mut Prediction) {
     p.description = description(setting);
-    p.hypotheses = hypotheses(setting);
+    p.hypotheses = hypotheses(setting, p);
     p.reasons = reasons(setting, p);
     p.fix = fix(setting, p);
     p.sentence = sentence(setting, p);
@@ -61,7 +61,7 @@ fn description(setting: &Setting<'_>) -> Vec<(String, Value)> {
         .collect()
 }
 
-fn hypotheses(setting: &Setting<'_>) -> Vec<String> {
+fn hypotheses(setting: &Setting<'_>, p: &Prediction) -> Vec<String> {
     let m = setting.model;
     let mut out = Vec::new();
     let mut say = |text: &str| out.push(text.to_string());
@@ -85,7 +85,13 @@ fn hypotheses(setting: &Setting<'_>) -> Vec<String> {
         }
         Regime::Field => {
             say("initialization, an input with |x|^2 = n_0");
-            say("infinite width for the means; spreads to first order in 1/width (asymptotic)");
+            if p.growth.typical_ln_square_per_layer.is_some() {
+                say("infinite width for the means; spreads to first order in 1/width (asymptotic)");
+            } else {
+                say(
+                    "infinite width (asymptotic); spreads are not given: not known for this model, or too large for first order in 1/width",
+                );
+            }
         }
         Regime::Normalized { batch, .. } => {
             say(
@@ -151,7 +157,7 @@ fn reasons(setting: &Setting<'_>, p: &Prediction) -> Vec<String> {
                 && (typical - chi.ln()).abs() * setting.depth() as f64 > 0.1
             {
                 out.push(format!(
-                    "finite width: the typical gradient drifts by {:.6} per layer against {:.6} of the mean square; the mean is made by rare large draws",
+                    "finite width: the typical square is multiplied by {:.6} per layer against {:.6} of the mean square; the mean is made by rare large draws",
                     typical.exp(), chi
                 ));
             }
