@@ -450,7 +450,8 @@ mod tests {
             let scale = (2.0 * variance.unwrap()).sqrt();
             let below = |x: f64| 0.5 * libm::erfc((mean - x) / scale);
             let p = below(reach) - below(-reach);
-            assert!((p - 0.9).abs() < 1e-6, "{alpha}: {p}");
+            // the search ends at a part in 10^6 of alpha
+            assert!((p - 0.9).abs() < 1e-5, "{alpha}: {p}");
         }
         assert_eq!(s.within.certainty, Certainty::Asymptotic);
         assert_eq!(s.saturated_beyond, None);

@@ -41,28 +41,37 @@ pub struct Network<'a> {
 #[derive(Default)]
 struct Product {
     factors: Vec<(Factor, u64)>,
-    index: BTreeMap<(usize, usize, bool, u64), usize>,
+    index: BTreeMap<Key, usize>,
+}
+
+/// Everything that tells one factor from another.
+type Key = (u8, usize, usize, [u64; 3]);
+
+fn key(factor: &Factor) -> Key {
+    let bits = |a: f64, b: f64, c: f64| [a.to_bits(), b.to_bits(), c.to_bits()];
+    match *factor {
+        Factor::Gated {
+            n,
+            gate,
+            below,
+            scale,
+        } => (0, n, 0, bits(gate, below, scale)),
+        Factor::ChiSquare { n, scale } => (1, n, 0, bits(1.0, 1.0, scale)),
+        Factor::Sphere {
+            n,
+            ambient,
+            gate,
+            below,
+            scale,
+        } => (2, n, ambient, bits(gate, below, scale)),
+        Factor::Constant { scale } => (3, 0, 0, bits(1.0, 1.0, scale)),
+    }
 }
 
 impl Product {
     fn push(&mut self, factor: Factor) {
-        let (n, ambient, gated, scale) = match factor {
-            Factor::Gated { n, scale, .. } => (n, 0, true, scale),
-            Factor::ChiSquare { n, scale } => (n, 0, false, scale),
-            Factor::Sphere {
-                n,
-                ambient,
-                gate,
-                scale,
-                ..
-            } => (n, ambient, gate < 1.0, scale),
-            Factor::Constant { scale } => (0, 0, false, scale),
-        };
         let next = self.factors.len();
-        let at = *self
-            .index
-            .entry((n, ambient, gated, scale.to_bits()))
-            .or_insert(next);
+        let at = *self.index.entry(key(&factor)).or_insert(next);
         if at == next {
             self.factors.push((factor, 0));
         }

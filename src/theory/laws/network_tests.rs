@@ -213,3 +213,35 @@ fn nonsense_is_refused() {
         LawError::Scale { .. }
     ));
 }
+
+#[test]
+fn equal_widths_do_not_gate_the_last_matrix() {
+    // one width and one variance: factors with and without gates differ in the gates alone
+    let (n, depth) = (6, 9);
+    let widths = vec![n; depth + 1];
+    let sigma_w2 = vec![2.0; depth + 1];
+    let network = Network {
+        widths: &widths,
+        sigma_w2: &sigma_w2,
+        slopes: (1.0, 0.0),
+        keep: 1.0,
+        ensemble: Ensemble::Gaussian,
+        symmetric_biases: false,
+    };
+    let law = network.input_gradient().unwrap();
+    let dead = 1.0 - (1.0 - 0.5f64.powi(6)).powi(9);
+    assert!((law.p_zero() - dead).abs() < 1e-14);
+    let kurtosis = (1.0 + 2.0 / 6.0) * (1.0 + 5.0 / 6.0f64).powi(9);
+    assert!((law.kurtosis_ratio() / kurtosis - 1.0).abs() < 1e-12);
+    assert!((law.ln_mean_square() - 2f64.ln()).abs() < 1e-12);
+    // an element has the same chance of being zero, and 3 for 1 + 2/n
+    let element = network.input_gradient_element().unwrap();
+    assert!((element.p_zero() - dead).abs() < 1e-14);
+    let ratio = element.kurtosis_ratio() / law.kurtosis_ratio();
+    assert!((ratio - 3.0 / (1.0 + 2.0 / 6.0)).abs() < 1e-12);
+    let haar = Network {
+        ensemble: Ensemble::Haar,
+        ..network
+    };
+    assert!((haar.input_gradient().unwrap().p_zero() - dead).abs() < 1e-14);
+}
