@@ -134,8 +134,10 @@ struct Table<'a> {
     nodes: HashMap<i64, [f64; 7]>,
 }
 
-/// Nodes per unit of `ln q`; the cubic is right to about 1e-7.
-const PER_NAT: f64 = 16.0;
+/// Nodes per unit of `ln q`; the quintic through six of them is right to about 1e-6.
+const PER_NAT: f64 = 6.0;
+/// Nodes of the interpolation, from the one at or below.
+const OFFSETS: [i64; 6] = [-2, -1, 0, 1, 2, 3];
 
 impl Table<'_> {
     /// Averages divided by their powers of `q`, so that those of homogeneous activations are constant.
@@ -160,14 +162,13 @@ impl Table<'_> {
         let place = q.ln() * PER_NAT;
         let i = place.floor();
         let t = place - i;
-        let weights = [
-            -t * (t - 1.0) * (t - 2.0) / 6.0,
-            (t + 1.0) * (t - 1.0) * (t - 2.0) / 2.0,
-            -(t + 1.0) * t * (t - 2.0) / 2.0,
-            (t + 1.0) * t * (t - 1.0) / 6.0,
-        ];
+        let weight = |k: i64| -> f64 {
+            let others = OFFSETS.iter().filter(|j| **j != k);
+            others.map(|&j| (t - j as f64) / (k - j) as f64).product()
+        };
         let mut a = [0.0; 7];
-        for (k, w) in (-1..).zip(weights) {
+        for k in OFFSETS {
+            let w = weight(k);
             for (a, x) in a.iter_mut().zip(self.node(i as i64 + k)) {
                 *a += w * x;
             }

@@ -14,7 +14,7 @@ use crate::theory::mean_field::LengthMap;
 use crate::theory::prediction::{
     CriticalAlpha, Growth, Kernel, Law, MeanField, Prediction, Verdict,
 };
-use crate::theory::propagation::{Layer, layers};
+use crate::theory::propagation::{Field, Layer, layers};
 
 /// Variances of pre-activations and their consequences, layer by layer, for `|x_0|^2 = n_0`.
 pub(super) fn lengths(setting: &Setting<'_>) -> Result<Vec<Layer>, PredictError> {
@@ -245,6 +245,9 @@ fn critical_alpha(setting: &Setting<'_>) -> CriticalAlpha {
     }
 }
 
+/// Pre-activation variances beyond this, or below its inverse, have left any fixed point.
+const LEAVES: f64 = 1e12;
+
 /// The point of the edge of chaos to recommend, as `(sigma_w2, sigma_b2)`: with the biases there are, at
 /// `q = 1`, where the length is held to second order, or at a larger `q`; the first at which this network
 /// really keeps its gradients from `|x_0|^2 = n_0` on. `None` if there is none.
@@ -252,16 +255,23 @@ pub(super) fn fix(setting: &Setting<'_>) -> Option<(f64, f64)> {
     let phi = &setting.model.activation;
     let keep = setting.model.keep();
     let depth = setting.depth();
-    let holds = |p: &EdgePoint| {
+    // shared by the candidates, whose lengths overlap
+    let mut moments = Field::new(phi);
+    let mut holds = |p: &EdgePoint| {
         let (w, b) = (p.sigma_w2.value, p.sigma_b2.value.max(0.0));
-        // dropout acts from the first activation on
-        let variances: Vec<_> = (0..depth)
-            .map(|i| (if i == 0 { w * keep } else { w }, b))
-            .collect();
-        layers(phi, &variances, 0.0).is_ok_and(|profile| {
-            let total: f64 = profile.iter().map(|l| w.ln() + l.ln_slope).sum();
-            total.abs() < NOTABLE
-        })
+        let (mut x, mut total) = (1.0, 0.0f64);
+        for i in 0..depth {
+            // dropout acts from the first activation on
+            let q = if i == 0 { w * keep } else { w } * x + b;
+            // a length that has left, or a gradient far beyond what is allowed, does not come back
+            if !(q > LEAVES.recip() && q < LEAVES) || total.abs() > 4.0 * NOTABLE {
+                return false;
+            }
+            let m = moments.at(q.ln());
+            total += w.ln() + m.ln_slope;
+            x = m.ln_second.exp();
+        }
+        total.abs() < NOTABLE
     };
     edge_at_bias(phi, setting.layers[0].bias.variance())
         .into_iter()
@@ -269,6 +279,6 @@ pub(super) fn fix(setting: &Setting<'_>) -> Option<(f64, f64)> {
         .chain(edge_at_q(phi, 1.0))
         .chain(half_stable(phi))
         .chain((1..8).filter_map(|i| edge_at_q(phi, f64::from(1 << i))))
-        .find(holds)
+        .find(|p| holds(p))
         .map(|p| (p.sigma_w2.value * keep, p.sigma_b2.value.max(0.0)))
 }
