@@ -23,7 +23,7 @@ pub struct ModelArgs {
     #[arg(long, value_name = "N", requires = "depth", conflicts_with = "widths")]
     width: Option<usize>,
     /// Units of the input and of each hidden layer, such as 784,256,256
-    #[arg(long, value_name = "N0,N1,...", value_delimiter = ',')]
+    #[arg(long, value_name = "N0,N1,...", value_delimiter = ',', value_parser = width)]
     widths: Vec<usize>,
     /// Activation, with a parameter where it has one: relu, tanh, gelu, leaky_relu:0.2, ...
     #[arg(long, value_name = "NAME")]
@@ -68,6 +68,12 @@ pub struct ModelArgs {
     /// One weight matrix for all layers: a recurrent network over L steps
     #[arg(long, action = ArgAction::SetTrue)]
     tied: bool,
+}
+
+fn width(text: &str) -> Result<usize, String> {
+    text.trim()
+        .parse()
+        .map_err(|_| "each width is a whole number of units, as in 784,256,256".into())
 }
 
 fn number(text: &str) -> Result<f64, String> {

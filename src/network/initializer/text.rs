@@ -269,7 +269,11 @@ impl FromStr for WeightInit {
                 name: given.trim().into(),
                 of: Framework::of(framework),
                 suggestion: nearest(&folded(given), &names).map(str::to_string),
-                known: names.join(", "),
+                known: match framework {
+                    // the layers' own go by their framework
+                    None => format!("{}, torch:linear, keras:dense", names.join(", ")),
+                    Some(_) => names.join(", "),
+                },
             });
         };
         let parameters = Parameters::parse(name, parameters)?;
