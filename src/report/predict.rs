@@ -153,6 +153,7 @@ impl Report {
             "growth".into(),
             json!({
                 "chi": document::number(p.growth.chi),
+                "ln_chi": document::number(p.growth.ln_chi),
                 "typical_ln_square_per_layer": optional(p.growth.typical_ln_square_per_layer),
                 "certainty": p.growth.certainty.as_str(),
             }),

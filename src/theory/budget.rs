@@ -156,7 +156,7 @@ pub fn budget(model: &Model, learning_rate: Option<f64>) -> Result<Budget, Predi
     let crossing = |threshold: f64, above: bool| {
         let depth = |ln| depth_to_threshold(0.0, ln, threshold).unwrap_or(f64::INFINITY);
         Crossing {
-            depth_mean: depth(p.growth.chi.ln()),
+            depth_mean: depth(p.growth.ln_chi),
             depth_typical: p.growth.typical_ln_square_per_layer.map(depth),
             probability: beyond(threshold, above),
         }

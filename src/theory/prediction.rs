@@ -88,8 +88,11 @@ pub struct LayerPicture {
 /// Growth of squared gradients per layer, averaged over the depth.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Growth {
-    /// Geometric mean over layers of the factor on the mean square.
+    /// Geometric mean over layers of the factor on the mean square; 0 or infinity outside the range of
+    /// `f64`, where [`Growth::ln_chi`] has it.
     pub chi: f64,
+    /// Its natural logarithm.
+    pub ln_chi: f64,
     /// Mean over layers of the drift of the mean logarithm.
     pub typical_ln_square_per_layer: Option<f64>,
     /// What both are worth.

@@ -153,7 +153,7 @@ fn point(model: &Model, alpha: f64, p: &Prediction) -> Point {
         alpha,
         chi: p.growth.chi,
         typical_ln_square_per_layer: p.growth.typical_ln_square_per_layer,
-        log10_rms_gradient: log10(p.growth.chi.ln()),
+        log10_rms_gradient: log10(p.growth.ln_chi),
         log10_typical_gradient: p.growth.typical_ln_square_per_layer.map(log10),
         ln_mean_square_forward: p.forward.as_ref().map(|l| l.ln_mean_square),
         p_zero: law.map_or(0.0, |l| l.p_zero),
@@ -319,7 +319,7 @@ fn within(
                 below(reach) - below(-reach) >= probability
             }
             // wide layers: no spread
-            _ => (growth.chi.ln() * depth).abs() <= reach,
+            _ => (growth.ln_chi * depth).abs() <= reach,
         })
     };
     let interval = if !inside(0.0)? {

@@ -199,8 +199,10 @@ pub(super) fn predict(
         |l| Some(lengths[l - 1].q()),
         |l| Some(typical[l]),
     );
+    let mean_ln_chi = ln_chi.iter().sum::<f64>() / depth as f64;
     let growth = Growth {
-        chi: (ln_chi.iter().sum::<f64>() / depth as f64).exp(),
+        chi: mean_ln_chi.exp(),
+        ln_chi: mean_ln_chi,
         typical_ln_square_per_layer: Some(typical[0] / depth as f64),
         certainty,
     };
@@ -228,7 +230,7 @@ pub(super) fn predict(
 
 /// Growth goes with the square of alpha: exact for every homogeneous activation.
 fn critical_alpha(setting: &Setting<'_>, growth: &Growth) -> CriticalAlpha {
-    super::special::alpha_from_growth(setting, growth.chi.ln(), growth.typical_ln_square_per_layer)
+    super::special::alpha_from_growth(setting, growth.ln_chi, growth.typical_ln_square_per_layer)
 }
 
 fn weight_gradients(

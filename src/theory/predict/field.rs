@@ -153,6 +153,7 @@ pub(super) fn growth(setting: &Setting<'_>) -> Result<(Growth, Option<f64>), Pre
     let spread = super::spread::gradient(setting);
     let growth = Growth {
         chi: (total / depth).exp(),
+        ln_chi: total / depth,
         typical_ln_square_per_layer: spread.as_ref().map(|v| (total - 0.5 * v.from(0)) / depth),
         certainty: Certainty::Asymptotic,
     };
@@ -183,6 +184,7 @@ pub(super) fn predict(
         .map(|v| (total - 0.5 * v.from(0)) / depth as f64);
     let growth = Growth {
         chi: (total / depth as f64).exp(),
+        ln_chi: total / depth as f64,
         typical_ln_square_per_layer: typical,
         certainty: Certainty::Asymptotic,
     };

@@ -179,7 +179,7 @@ fn judge(setting: &Setting<'_>, p: &mut Prediction) {
 fn total_drift(growth: &Growth, depth: f64) -> f64 {
     growth
         .typical_ln_square_per_layer
-        .unwrap_or_else(|| growth.chi.ln())
+        .unwrap_or_else(|| growth.ln_chi)
         * depth
 }
 

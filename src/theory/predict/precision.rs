@@ -17,7 +17,7 @@ fn table(growth: &Growth, p_underflow: impl Fn(f64) -> Option<f64>) -> Vec<Under
             let depth = |ln: f64| depth_to_threshold(0.0, ln, threshold).unwrap_or(f64::INFINITY);
             Underflow {
                 format: format.name(),
-                underflow_depth_mean: Some(depth(growth.chi.ln())),
+                underflow_depth_mean: Some(depth(growth.ln_chi)),
                 underflow_depth_typical: growth.typical_ln_square_per_layer.map(depth),
                 p_underflow: p_underflow(threshold),
             }

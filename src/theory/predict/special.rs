@@ -111,6 +111,7 @@ fn normalized(
     let chi = normalized_growth(&map, kind, position).map_err(|e| not_covered(e.to_string()))?;
     let growth = Growth {
         chi: chi.value,
+        ln_chi: chi.value.ln(),
         typical_ln_square_per_layer: None,
         certainty: Certainty::Asymptotic,
     };
@@ -149,6 +150,7 @@ fn residual(setting: &Setting<'_>, beta: f64) -> Result<Prediction, PredictError
     let total: f64 = ln_chi.iter().sum();
     let growth = Growth {
         chi: (total / depth as f64).exp(),
+        ln_chi: total / depth as f64,
         typical_ln_square_per_layer: None,
         certainty: Certainty::Asymptotic,
     };
@@ -225,6 +227,7 @@ fn tied(setting: &Setting<'_>, options: &Options) -> Result<Prediction, PredictE
     let ln = layer.weight.sigma_w2.ln();
     let growth = Growth {
         chi: ln.exp(),
+        ln_chi: ln,
         typical_ln_square_per_layer: isometric.then_some(ln),
         certainty,
     };

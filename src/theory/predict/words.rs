@@ -154,7 +154,7 @@ fn reasons(setting: &Setting<'_>, p: &Prediction) -> Vec<String> {
                 if m.dropout > 0.0 { " / keep" } else { "" }
             ));
             if let Some(typical) = p.growth.typical_ln_square_per_layer
-                && (typical - chi.ln()).abs() * setting.depth() as f64 > 0.1
+                && (typical - p.growth.ln_chi).abs() * setting.depth() as f64 > 0.1
             {
                 out.push(format!(
                     "finite width: the typical square is multiplied by {:.6} per layer against {:.6} of the mean square; the mean is made by rare large draws",
@@ -230,7 +230,7 @@ fn fix(setting: &Setting<'_>, p: &Prediction) -> Option<Fix> {
         Regime::Homogeneous { slopes: (below, above), .. } => {
             let mean = 0.5 * (above * above + below * below) / m.keep();
             let critical = mean.recip();
-            let drift = p.growth.typical_ln_square_per_layer.unwrap_or(0.0) - p.growth.chi.ln();
+            let drift = p.growth.typical_ln_square_per_layer.unwrap_or(0.0) - p.growth.ln_chi;
             let at_critical = drift * setting.depth() as f64;
             // the drift is that of these weights, so the advice keeps their law
             let init = |sigma_w2: f64| match setting.layers[0].weight.kind {
