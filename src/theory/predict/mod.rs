@@ -177,10 +177,7 @@ fn judge(setting: &Setting<'_>, p: &mut Prediction) {
 
 /// Log of the factor on the typical squared gradient over the whole depth.
 fn total_drift(growth: &Growth, depth: f64) -> f64 {
-    growth
-        .typical_ln_square_per_layer
-        .unwrap_or_else(|| growth.ln_chi)
-        * depth
+    growth.typical_ln_square_per_layer.unwrap_or(growth.ln_chi) * depth
 }
 
 /// A law of which only the mean is known.
