@@ -18,10 +18,6 @@ pub struct Report {
     pub at: AlphaAt,
 }
 
-fn optional(x: Option<f64>) -> Value {
-    x.map_or(Value::Null, document::number)
-}
-
 /// `10^x` as a factor, plain where it is short.
 fn power(log10: f64) -> String {
     if log10.abs() < 4.0 {
@@ -36,10 +32,10 @@ fn point(p: &Point) -> Value {
     json!({
         "alpha": document::number(p.alpha),
         "chi": document::number(p.chi),
-        "typical_ln_square_per_layer": optional(p.typical_ln_square_per_layer),
+        "typical_ln_square_per_layer": document::optional(p.typical_ln_square_per_layer),
         "log10_rms_gradient": document::number(p.log10_rms_gradient),
-        "log10_typical_gradient": optional(p.log10_typical_gradient),
-        "ln_mean_square_forward": optional(p.ln_mean_square_forward),
+        "log10_typical_gradient": document::optional(p.log10_typical_gradient),
+        "ln_mean_square_forward": document::optional(p.ln_mean_square_forward),
         "p_zero": document::number(p.p_zero),
         "certainty": p.certainty.as_str(),
         "verdict": p.verdict.as_str(),
@@ -51,7 +47,7 @@ fn effect(e: &Effect) -> Value {
         "what": e.what,
         "optimizer": e.optimizer,
         "exponent": e.exponent,
-        "log10_factor": optional(e.log10_factor),
+        "log10_factor": document::optional(e.log10_factor),
         "statement": e.statement,
         "certainty": e.certainty.as_str(),
     })
@@ -154,8 +150,8 @@ impl Report {
         map.insert(
             "critical_alpha".into(),
             json!({
-                "mean_square": optional(s.critical.mean_square),
-                "typical": optional(s.critical.typical),
+                "mean_square": document::optional(s.critical.mean_square),
+                "typical": document::optional(s.critical.typical),
             }),
         );
         let at_critical: Map<String, Value> = s
@@ -170,10 +166,10 @@ impl Report {
             json!({
                 "factor": w.factor,
                 "probability": w.probability,
-                "lower": optional(w.interval.map(|i| i.0)),
-                "upper": optional(w.interval.map(|i| i.1)),
-                "best_alpha": optional(w.best.map(|b| b.0)),
-                "best_probability": optional(w.best.map(|b| b.1)),
+                "lower": document::optional(w.interval.map(|i| i.0)),
+                "upper": document::optional(w.interval.map(|i| i.1)),
+                "best_alpha": document::optional(w.best.map(|b| b.0)),
+                "best_probability": document::optional(w.best.map(|b| b.1)),
                 "certainty": w.certainty.as_str(),
             }),
         );

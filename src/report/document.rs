@@ -18,6 +18,11 @@ pub fn number(x: f64) -> Value {
     }
 }
 
+/// A number that may be unknown: null.
+pub fn optional(x: Option<f64>) -> Value {
+    x.map_or(Value::Null, number)
+}
+
 /// `{value, lo, hi}` as plain numbers; a part that is finite and non-zero but outside `f64` is
 /// null, and [`log10`] carries it.
 pub fn measured(m: &Measured) -> Value {

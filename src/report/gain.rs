@@ -1,6 +1,6 @@
 //! `isometer gain`: a row for each activation, and what PyTorch's gains do.
 
-use super::predict::{from_ln, optional, short, short_or_dash};
+use super::predict::{from_ln, short, short_or_dash};
 use super::table::{Column, Table, csv};
 use super::{Format, Style, document};
 use crate::theory::correlation::Phase;
@@ -244,13 +244,13 @@ fn result(r: &ActivationGain) -> Value {
         "forward_gain": document::number(g.forward.value),
         "backward_gain": document::number(g.backward.value),
         "gain_error": document::number(g.forward.error.max(g.backward.error)),
-        "frameworks": {"torch": optional(g.torch.map(|t| t.gain))},
-        "q_star": optional(r.q_star()),
+        "frameworks": {"torch": document::optional(g.torch.map(|t| t.gain))},
+        "q_star": document::optional(r.q_star()),
         "limit_at_torch_gain": limit(r),
-        "chi_at_torch_gain": optional(chi.map(|c| c.value)),
-        "chi_at_torch_gain_error": optional(chi.map(|c| c.error)),
+        "chi_at_torch_gain": document::optional(chi.map(|c| c.value)),
+        "chi_at_torch_gain_error": document::optional(chi.map(|c| c.error)),
         "effect_of_torch_gain": effect,
-        "ln_mean_square_gradient_over_50_layers": optional(r.ln_gradient_at_torch),
+        "ln_mean_square_gradient_over_50_layers": document::optional(r.ln_gradient_at_torch),
         "chi_at_forward_gain": document::number(g.chi_at_forward.value),
         "chi_parallel_at_forward_gain": document::number(g.chi_parallel_at_forward.value),
         "forward_gain_unstable": r.forward_is_unstable(),

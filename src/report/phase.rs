@@ -1,7 +1,7 @@
 //! `isometer phase`: the figure, and a document about it.
 
 use super::figure::{Axis, Curve, Figure};
-use super::predict::{from_ln, optional, short, short_or_dash};
+use super::predict::{from_ln, short, short_or_dash};
 use super::table::{Column, Table, csv};
 use super::{Format, Style, document};
 use crate::theory::correlation::Phase;
@@ -217,7 +217,7 @@ impl Report {
             json!({
                 x: document::number(p.x),
                 y: document::number(p.y),
-                "q": optional(p.q),
+                "q": document::optional(p.q),
                 "length_held": held,
             })
         });
@@ -237,11 +237,17 @@ impl Report {
         map.insert(y.into(), document::number(m.y));
         map.insert("sigma_w2".into(), document::number(m.sigma_w2));
         map.insert("sigma_b2".into(), document::number(m.sigma_b2));
-        map.insert("q_star".into(), optional(m.q_star));
-        map.insert("chi_1".into(), optional(m.chi_1));
+        map.insert("q_star".into(), document::optional(m.q_star));
+        map.insert("chi_1".into(), document::optional(m.chi_1));
         map.insert("phase".into(), phase_word(m.phase).into());
-        map.insert("critical_sigma_w2".into(), optional(m.critical_sigma_w2));
-        map.insert("ln_mean_square_gradient".into(), optional(m.ln_gradient));
+        map.insert(
+            "critical_sigma_w2".into(),
+            document::optional(m.critical_sigma_w2),
+        );
+        map.insert(
+            "ln_mean_square_gradient".into(),
+            document::optional(m.ln_gradient),
+        );
         map.insert("shown".into(), d.shows(m.x, m.y).into());
         Value::Object(map)
     }

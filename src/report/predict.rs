@@ -17,10 +17,6 @@ pub struct Report {
     pub prediction: Prediction,
 }
 
-pub(super) fn optional(x: Option<f64>) -> Value {
-    x.map_or(Value::Null, document::number)
-}
-
 /// Six significant digits, in scientific notation outside `[1e-4, 1e6)`.
 pub(super) fn short(x: f64) -> String {
     if x == 0.0 {
@@ -68,11 +64,17 @@ fn law(l: &Law) -> Value {
     let mut map = Map::new();
     map.insert("certainty".into(), l.certainty.as_str().into());
     map.insert("ln_mean_square".into(), document::number(l.ln_mean_square));
-    map.insert("mean_ln_square".into(), optional(l.mean_ln_square));
-    map.insert("var_ln_square".into(), optional(l.var_ln_square));
+    map.insert(
+        "mean_ln_square".into(),
+        document::optional(l.mean_ln_square),
+    );
+    map.insert("var_ln_square".into(), document::optional(l.var_ln_square));
     let kurtosis = l.ln_kurtosis_ratio.map(f64::exp).filter(|k| k.is_finite());
-    map.insert("kurtosis_ratio".into(), optional(kurtosis));
-    map.insert("ln_kurtosis_ratio".into(), optional(l.ln_kurtosis_ratio));
+    map.insert("kurtosis_ratio".into(), document::optional(kurtosis));
+    map.insert(
+        "ln_kurtosis_ratio".into(),
+        document::optional(l.ln_kurtosis_ratio),
+    );
     map.insert("p_zero".into(), document::number(l.p_zero));
     map.insert("quantiles_ln_square".into(), table(&l.quantiles_ln_square));
     map.insert("cdf_ln_square".into(), table(&l.cdf_ln_square));
@@ -121,13 +123,13 @@ impl Report {
         map.insert(
             "mean_field".into(),
             json!({
-                "q_star": optional(m.q_star),
-                "chi_1": optional(m.chi_1),
-                "chi_parallel": optional(m.chi_parallel),
-                "c_star": optional(m.c_star),
-                "xi_q": optional(m.xi_q),
-                "xi_c": optional(m.xi_c),
-                "gradient_depth_scale": optional(m.gradient_depth_scale),
+                "q_star": document::optional(m.q_star),
+                "chi_1": document::optional(m.chi_1),
+                "chi_parallel": document::optional(m.chi_parallel),
+                "c_star": document::optional(m.c_star),
+                "xi_q": document::optional(m.xi_q),
+                "xi_c": document::optional(m.xi_c),
+                "gradient_depth_scale": document::optional(m.gradient_depth_scale),
                 "phase": m.phase,
                 "note": m.note,
             }),
@@ -154,7 +156,7 @@ impl Report {
             json!({
                 "chi": document::number(p.growth.chi),
                 "ln_chi": document::number(p.growth.ln_chi),
-                "typical_ln_square_per_layer": optional(p.growth.typical_ln_square_per_layer),
+                "typical_ln_square_per_layer": document::optional(p.growth.typical_ln_square_per_layer),
                 "certainty": p.growth.certainty.as_str(),
             }),
         );
@@ -162,29 +164,29 @@ impl Report {
         map.insert(
             "jacobian".into(),
             json!({
-                "expected_rank": optional(j.expected_rank),
-                "expected_trace": optional(j.ln_expected_trace.map(f64::exp).filter(|x| x.is_finite())),
-                "ln_expected_trace": optional(j.ln_expected_trace),
+                "expected_rank": document::optional(j.expected_rank),
+                "expected_trace": document::optional(j.ln_expected_trace.map(f64::exp).filter(|x| x.is_finite())),
+                "ln_expected_trace": document::optional(j.ln_expected_trace),
                 "expected_trace_of_square":
-                    optional(j.ln_expected_trace_of_square.map(f64::exp).filter(|x| x.is_finite())),
-                "ln_expected_trace_of_square": optional(j.ln_expected_trace_of_square),
-                "variance": optional(j.variance),
+                    document::optional(j.ln_expected_trace_of_square.map(f64::exp).filter(|x| x.is_finite())),
+                "ln_expected_trace_of_square": document::optional(j.ln_expected_trace_of_square),
+                "variance": document::optional(j.variance),
                 "log2_lyapunov": j.log2_lyapunov.iter().map(|x| document::number(*x)).collect::<Vec<_>>(),
                 "spectral_edge": {
-                    "lower": optional(j.edge.map(|e| e.0)),
-                    "upper": optional(j.edge.map(|e| e.1)),
+                    "lower": document::optional(j.edge.map(|e| e.0)),
+                    "upper": document::optional(j.edge.map(|e| e.1)),
                 },
             }),
         );
         map.insert(
             "kernel".into(),
-            json!({"nngp": optional(p.kernel.nngp), "ntk": optional(p.kernel.ntk)}),
+            json!({"nngp": document::optional(p.kernel.nngp), "ntk": document::optional(p.kernel.ntk)}),
         );
         map.insert(
             "critical_alpha".into(),
             json!({
-                "mean_square": optional(p.critical_alpha.mean_square),
-                "typical": optional(p.critical_alpha.typical),
+                "mean_square": document::optional(p.critical_alpha.mean_square),
+                "typical": document::optional(p.critical_alpha.typical),
             }),
         );
         let precision: Map<String, Value> = p
@@ -192,9 +194,9 @@ impl Report {
             .iter()
             .map(|x| {
                 let value = json!({
-                    "underflow_depth_mean": optional(x.underflow_depth_mean),
-                    "underflow_depth_typical": optional(x.underflow_depth_typical),
-                    "p_underflow": optional(x.p_underflow),
+                    "underflow_depth_mean": document::optional(x.underflow_depth_mean),
+                    "underflow_depth_typical": document::optional(x.underflow_depth_typical),
+                    "p_underflow": document::optional(x.p_underflow),
                 });
                 (x.format.to_string(), value)
             })
@@ -207,10 +209,10 @@ impl Report {
                 json!({
                     "layer": l.layer,
                     "width": l.width,
-                    "q": optional(l.q),
+                    "q": document::optional(l.q),
                     "chi": document::number(l.chi),
                     "ln_mean_square_gradient": document::number(l.ln_mean_square_gradient),
-                    "typical_ln_square_gradient": optional(l.typical_ln_square_gradient),
+                    "typical_ln_square_gradient": document::optional(l.typical_ln_square_gradient),
                 })
             })
             .collect();

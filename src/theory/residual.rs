@@ -1,27 +1,9 @@
 //! Residual streams `x' = x + beta (W phi(x) + b)` of infinite width.
 
+use crate::network::Residual;
 use crate::scale::LogScale;
 use crate::theory::mean_field::LengthMap;
 use crate::theory::propagation::Field;
-
-/// Factor in front of the branch.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum BranchScale {
-    /// The same number at every depth; 0 makes every block the identity (ReZero, SkipInit).
-    Constant(f64),
-    /// `1 / sqrt(depth)`.
-    InverseSqrtDepth,
-}
-
-impl BranchScale {
-    /// The factor in a network of `depth` blocks.
-    pub fn at(self, depth: usize) -> f64 {
-        match self {
-            BranchScale::Constant(beta) => beta,
-            BranchScale::InverseSqrtDepth => (depth as f64).sqrt().recip(),
-        }
-    }
-}
 
 /// The stream after a block.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -41,8 +23,8 @@ pub struct Block {
 /// `1 + beta^2 sigma_w2 E phi'(q)^2` (Yang and Schoenholz, arXiv:1712.08969).
 ///
 /// Theorem: residual-growth.
-pub fn stream(branch: &LengthMap, scale: BranchScale, ln_q: f64, depth: usize) -> Vec<Block> {
-    let beta = scale.at(depth);
+pub fn stream(branch: &LengthMap, scale: Residual, ln_q: f64, depth: usize) -> Vec<Block> {
+    let beta = scale.beta(depth);
     let ln_beta2 = 2.0 * beta.abs().ln();
     let ln_w = branch.sigma_w2().ln();
     let part = |ln: f64| LogScale::from_ln(ln).unwrap_or(LogScale::ZERO);
@@ -72,9 +54,9 @@ pub fn stream(branch: &LengthMap, scale: BranchScale, ln_q: f64, depth: usize) -
 /// other activations.
 ///
 /// Theorem: residual-growth.
-pub fn homogeneous_growth(branch: &LengthMap, scale: BranchScale, depth: usize) -> Option<f64> {
+pub fn homogeneous_growth(branch: &LengthMap, scale: Residual, depth: usize) -> Option<f64> {
     let (below, above) = branch.activation().slopes()?;
-    let beta = scale.at(depth);
+    let beta = scale.beta(depth);
     let gain = 0.5 * branch.sigma_w2() * (below * below + above * above);
     (branch.sigma_b2() == 0.0).then(|| depth as f64 * (beta * beta * gain).ln_1p())
 }
@@ -94,24 +76,24 @@ mod tests {
         // theory.csv R282, R284, R285
         let relu = branch(Activation::Relu, 2.0, 0.0);
         let growth = |scale, depth| homogeneous_growth(&relu, scale, depth).unwrap();
-        let ten = growth(BranchScale::InverseSqrtDepth, 10);
+        let ten = growth(Residual::InverseSqrtDepth, 10);
         assert!((ten.exp() - 2.5937424601).abs() < 1e-12);
-        let many = growth(BranchScale::InverseSqrtDepth, 100_000_000);
+        let many = growth(Residual::InverseSqrtDepth, 100_000_000);
         assert!((many.exp() - std::f64::consts::E).abs() < 2e-8);
-        let plain = growth(BranchScale::Constant(1.0), 50);
+        let plain = growth(Residual::Constant(1.0), 50);
         assert!((plain.exp() / 1125899906842624.0 - 1.0).abs() < 1e-13);
-        assert_eq!(growth(BranchScale::Constant(0.0), 50), 0.0);
+        assert_eq!(growth(Residual::Constant(0.0), 50), 0.0);
         // notices another variance
         let other = homogeneous_growth(
             &branch(Activation::Relu, 2.01, 0.0),
-            BranchScale::InverseSqrtDepth,
+            Residual::InverseSqrtDepth,
             10,
         );
         assert!((other.unwrap() - ten).abs() > 1e-3);
         assert!(
             homogeneous_growth(
                 &branch(Activation::Tanh, 1.0, 0.0),
-                BranchScale::Constant(1.0),
+                Residual::Constant(1.0),
                 1
             )
             .is_none()
@@ -122,9 +104,9 @@ mod tests {
     fn the_recursion_meets_the_closed_form() {
         let relu = branch(Activation::Relu, 2.0, 0.0);
         for (scale, depth) in [
-            (BranchScale::Constant(1.0), 3000),
-            (BranchScale::Constant(0.3), 40),
-            (BranchScale::InverseSqrtDepth, 64),
+            (Residual::Constant(1.0), 3000),
+            (Residual::Constant(0.3), 40),
+            (Residual::InverseSqrtDepth, 64),
         ] {
             let last = *stream(&relu, scale, 0.0, depth).last().unwrap();
             let truth = homogeneous_growth(&relu, scale, depth).unwrap();
@@ -137,7 +119,7 @@ mod tests {
     fn bounded_branches_grow_as_powers() {
         // tanh: E phi^2 -> 1, so q ~ q_0 + L, and the gradient grows like exp(c sqrt L)
         let tanh = branch(Activation::Tanh, 1.0, 0.0);
-        let blocks = stream(&tanh, BranchScale::Constant(1.0), 0.0, 400);
+        let blocks = stream(&tanh, Residual::Constant(1.0), 0.0, 400);
         let last = blocks.last().unwrap();
         assert!((last.ln_q.exp() / 400.0 - 1.0).abs() < 0.1);
         let rate = |l: usize| blocks[l].ln_chi * (l as f64).sqrt();
@@ -151,7 +133,7 @@ mod tests {
     #[test]
     fn a_closed_branch_is_the_identity() {
         let gelu = branch(Activation::Gelu, 2.0, 1.0);
-        let last = *stream(&gelu, BranchScale::Constant(0.0), 0.4, 9)
+        let last = *stream(&gelu, Residual::Constant(0.0), 0.4, 9)
             .last()
             .unwrap();
         assert_eq!((last.ln_q, last.ln_gradient), (0.4, 0.0));

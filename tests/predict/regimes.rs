@@ -268,6 +268,7 @@ fn refusals_name_the_reason() {
         (model(&[4; 4], "relu", "ones"), "same gradient"),
         (model(&[4; 4], "relu", "constant:val=0.3"), "same gradient"),
         (model(&[4; 4], "relu", "eye"), "not random"),
+        (model(&[4, 3, 4], "linear", "eye"), "identity weights"),
         (
             model(&[4; 4], "relu", "uniform:a=0,b=1"),
             "mean is not zero",

@@ -1,6 +1,7 @@
 //! Rows about infinitely wide networks.
 
 use super::{Computed, Params, computed, from_ln, from_ln_within, plain};
+use isometer::network::Residual;
 use isometer::network::activation::Activation;
 use isometer::theory::averages::{mean, moments, variance};
 use isometer::theory::correlation::MeanField;
@@ -13,7 +14,7 @@ use isometer::theory::normalization::{
     Normalization, Position, growth, rms_linear_mean_square, scale_invariant_factors,
 };
 use isometer::theory::padding::zero_padding_factor;
-use isometer::theory::residual::{BranchScale, homogeneous_growth, stream};
+use isometer::theory::residual::{homogeneous_growth, stream};
 use isometer::theory::spectrum::{
     Ensemble, LayerGroup, Spectrum, SquaredSlopes, ln_edge_fuss_catalan, ln_edge_relu_gaussian,
     ln_edge_relu_orthogonal, ln_edges_smooth_limit, spectrum,
@@ -284,18 +285,15 @@ fn residual(quantity: &str, p: &Params) -> Routes {
     };
     match quantity {
         "forward=gradient mean-square growth (1+1/L)^L" => {
-            Some(routes(BranchScale::InverseSqrtDepth, p.integer("L")))
+            Some(routes(Residual::InverseSqrtDepth, p.integer("L")))
         }
         // (1+1/L)^L = e (1 - 1/(2L) + ...): at L = 2^52 the limit to rounding
         "e" => {
-            let scale = BranchScale::InverseSqrtDepth;
+            let scale = Residual::InverseSqrtDepth;
             let ln = homogeneous_growth(&branch, scale, 1 << 52).unwrap();
             Some(vec![from_ln(ln)])
         }
-        "2^L" => Some(routes(
-            BranchScale::Constant(p.number("beta")),
-            p.integer("L"),
-        )),
+        "2^L" => Some(routes(Residual::Constant(p.number("beta")), p.integer("L"))),
         _ => None,
     }
 }

@@ -324,7 +324,7 @@ impl Estimate {
             .map(|v| v.map_or(f64::NEG_INFINITY, |(e, l)| (e + shift) as f64 + l))
             .collect();
         let sensitivity = over_clusters(&log2, &pass.sensitivity);
-        let steps = spilled(&over_clusters(&log2, &pass.rounding));
+        let steps = spilled(&over_clusters(&log2, &pass.rounding), arithmetic.roundoff());
         let error = log2
             .iter()
             .zip(&steps)
@@ -370,14 +370,14 @@ fn over_clusters(log2: &[f64], x: &[f64]) -> Vec<f64> {
 /// 300,000 values of random chains: about a tenth where a neighbour's error is large.
 const SPILL: f64 = 1.0 / 4.0;
 
-/// A value that is lost says nothing of the others.
+/// A value with a relative error above this is lost, and says nothing of the others.
 const LOST: f64 = 1e-6;
 
-/// Charges each value with its share of the errors of the others.
-fn spilled(x: &[f64]) -> Vec<f64> {
+/// Charges each value with its share of the errors of the others; `x` in units of the roundoff.
+fn spilled(x: &[f64], roundoff: f64) -> Vec<f64> {
     let mut out = x.to_vec();
     let spill = |out: &mut [f64], from: usize, to: usize| {
-        if out[from] * f64::EPSILON < LOST {
+        if out[from] * roundoff < LOST {
             out[to] = out[to].max(SPILL * out[from]);
         }
     };

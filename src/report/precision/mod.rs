@@ -85,15 +85,14 @@ impl Verdict {
     }
 }
 
-fn optional(x: Option<f64>) -> Value {
-    x.map_or(Value::Null, document::number)
-}
-
 fn crossing(c: &Crossing, verb: &str) -> Map<String, Value> {
     let mut map = Map::new();
     map.insert(format!("{verb}_depth_mean"), document::number(c.depth_mean));
-    map.insert(format!("{verb}_depth_typical"), optional(c.depth_typical));
-    map.insert(format!("p_{verb}"), optional(c.probability));
+    map.insert(
+        format!("{verb}_depth_typical"),
+        document::optional(c.depth_typical),
+    );
+    map.insert(format!("p_{verb}"), document::optional(c.probability));
     map
 }
 
@@ -437,8 +436,8 @@ fn tensor(t: &Counted) -> Value {
         "zeros": c.zeros,
         "nan": c.nan,
         "inf": c.infinite,
-        "min_nonzero": optional(c.smallest),
-        "max": optional(c.largest),
+        "min_nonzero": document::optional(c.smallest),
+        "max": document::optional(c.largest),
         "shares": formats,
         "certainty": "exact",
     })

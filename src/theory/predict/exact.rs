@@ -66,7 +66,7 @@ fn typical(network: &Network<'_>) -> Result<Vec<f64>, LawError> {
     let mut out = vec![0.0; depth + 1];
     // E ln of the gates and matrices between the readout and the output of layer l
     let mut gated = 0.0;
-    let top = last_matrix(network, depth, 1, 1.0, &mut logs)?;
+    let top = mean_log(network, depth, 1, 1.0, false, &mut logs)?;
     for l in (0..depth).rev() {
         // the gates of layer l + 1 act on what a matrix with l + 2's law has produced
         let above = if l + 1 == depth { 1 } else { widths[l + 2] };
@@ -75,38 +75,33 @@ fn typical(network: &Network<'_>) -> Result<Vec<f64>, LawError> {
         } else {
             network.sigma_w2[l + 1]
         };
-        gated += gate_factor(network, l + 1, above, sigma, &mut logs)?;
-        let plain = last_matrix(network, l, widths[l + 1], network.sigma_w2[l], &mut logs)?;
+        gated += mean_log(network, l + 1, above, sigma, true, &mut logs)?;
+        let plain = mean_log(
+            network,
+            l,
+            widths[l + 1],
+            network.sigma_w2[l],
+            false,
+            &mut logs,
+        )?;
         out[l] = gated + plain - top;
     }
     Ok(out)
 }
 
-fn gate_factor(
+/// `E ln` of one factor on the way back: a matrix from `from` outputs to layer `layer`, with its gates
+/// or without.
+fn mean_log(
     network: &Network<'_>,
     layer: usize,
     from: usize,
     sigma_w2: f64,
+    gated: bool,
     logs: &mut MeanLogs,
 ) -> Result<f64, LawError> {
-    let n = network.widths[layer];
     logs.get(
-        (n, from, true, sigma_w2.to_bits()),
-        network.backward_factor(layer, from, sigma_w2, true),
-    )
-}
-
-fn last_matrix(
-    network: &Network<'_>,
-    layer: usize,
-    from: usize,
-    sigma_w2: f64,
-    logs: &mut MeanLogs,
-) -> Result<f64, LawError> {
-    let n = network.widths[layer];
-    logs.get(
-        (n, from, false, sigma_w2.to_bits()),
-        network.backward_factor(layer, from, sigma_w2, false),
+        (network.widths[layer], from, gated, sigma_w2.to_bits()),
+        network.backward_factor(layer, from, sigma_w2, gated),
     )
 }
 

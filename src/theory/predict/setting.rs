@@ -30,7 +30,7 @@ pub(super) enum Regime {
         /// Scale of the branch.
         beta: f64,
     },
-    /// One matrix for all layers.
+    /// One matrix for all layers, shared or the same by construction.
     Tied,
 }
 
@@ -110,6 +110,19 @@ impl<'a> Setting<'a> {
                 "leave one of them out",
             ));
         }
+        if layers[0].weight.kind == WeightKind::Identity && !model.tied {
+            // not random, so no law of a random direction holds: equal layers are a power of one matrix
+            let depth = model.depth();
+            let alike = layers[..depth].iter().all(|l| *l == layers[0])
+                && model.widths.iter().all(|n| *n == model.widths[0]);
+            if alike && !normalized && model.residual.is_none() && model.dropout == 0.0 {
+                return Ok(Regime::Tied);
+            }
+            return Err(not_covered(
+                "identity weights that are not all alike and square, or with normalization, residual branches or dropout",
+                "nothing about them is random; multiply the layers with isometer product",
+            ));
+        }
         if model.tied {
             return Ok(Regime::Tied);
         }
@@ -127,10 +140,7 @@ impl<'a> Setting<'a> {
             return Ok(Regime::Residual { beta });
         }
         let symmetric = layers.iter().all(|l| l.bias.is_symmetric());
-        let isometric = matches!(
-            layers[0].weight.kind,
-            WeightKind::Orthogonal | WeightKind::Identity
-        );
+        let isometric = layers[0].weight.kind == WeightKind::Orthogonal;
         let leaky_dropout = |(below, above): (f64, f64)| {
             model.dropout > 0.0 && below.abs() != above.abs() && below != 0.0 && above != 0.0
         };
@@ -145,7 +155,7 @@ impl<'a> Setting<'a> {
                 ensemble,
                 exact: matches!(
                     layers[0].weight.kind,
-                    WeightKind::Gaussian | WeightKind::Orthogonal | WeightKind::Identity
+                    WeightKind::Gaussian | WeightKind::Orthogonal
                 ),
             },
             _ => Regime::Field,

@@ -3,14 +3,14 @@
 use super::setting::{Regime, Setting};
 use super::{Options, PredictError, mean_only, pictures, precision, sample, spectrum};
 use crate::network::Normalization as Kind;
-use crate::network::{AlphaAt, BatchSize, WeightKind};
+use crate::network::{AlphaAt, BatchSize, Residual, WeightKind};
 use crate::scale::Certainty;
 use crate::theory::mean_field::LengthMap;
 use crate::theory::normalization::{Normalization, Position, growth as normalized_growth};
 use crate::theory::prediction::{
     CriticalAlpha, Growth, Jacobian, Kernel, Law, MeanField, Prediction, Verdict,
 };
-use crate::theory::residual::{BranchScale, stream};
+use crate::theory::residual::stream;
 
 /// alpha times what stops growth, where growth goes with the square of alpha in every layer that it
 /// multiplies. Arguments are logs per layer, of the mean square and of the typical square.
@@ -145,7 +145,7 @@ fn residual(setting: &Setting<'_>, beta: f64) -> Result<Prediction, PredictError
         layer.weight.sigma_w2 / keep,
         layer.bias.mean_square(),
     )?;
-    let blocks = stream(&branch, BranchScale::Constant(beta), 0.0, depth);
+    let blocks = stream(&branch, Residual::Constant(beta), 0.0, depth);
     let ln_chi: Vec<f64> = blocks.iter().map(|b| b.ln_chi).collect();
     let total: f64 = ln_chi.iter().sum();
     let growth = Growth {
