@@ -18,6 +18,8 @@
 //! - [`theory`]: what gradients will do. [`theory::predict::predict`] says everything about a model;
 //!   [`theory::laws`] has exact laws at finite width, [`theory::mean_field`] and [`theory::criticality`]
 //!   infinite width, [`theory::spectrum`] the singular values of the Jacobian.
+//! - [`reference`]: the reference MLP, which draws weights and computes gradients and predicts nothing.
+//! - [`verify`]: predictions against measurements, with honest statistics.
 //! - [`report`]: results to tables, markdown, csv and JSON; values in, bytes out.
 //!
 //! ```
@@ -35,6 +37,8 @@
 pub mod formats;
 pub mod linalg;
 pub mod network;
+pub mod reference;
 pub mod report;
 pub mod scale;
 pub mod theory;
+pub mod verify;

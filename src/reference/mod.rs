@@ -1,0 +1,4 @@
+//! The reference MLP: weights drawn, forward and backward passes computed, nothing predicted. It
+//! cannot see [`crate::theory`], so that agreement between the two means something.
+
+pub mod random;
