@@ -34,6 +34,7 @@
 
 #![deny(missing_docs)]
 
+pub mod bounds;
 pub mod formats;
 pub mod linalg;
 pub mod network;

@@ -12,6 +12,14 @@ use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::prelude::ReborrowMut;
 use faer::{Accum, Mat, MatMut, MatRef};
 
+/// A dense column-major matrix, for modules that do not name the library behind it.
+pub type Matrix = Mat<f64>;
+
+/// A matrix by its entries.
+pub fn from_fn(rows: usize, cols: usize, f: impl FnMut(usize, usize) -> f64) -> Matrix {
+    Mat::from_fn(rows, cols, f)
+}
+
 /// Order below which the recursive factorisations stop splitting.
 const LEAF: usize = 32;
 
@@ -105,6 +113,22 @@ pub fn gram_lower(a: MatRef<'_, f64>) -> Mat<f64> {
     g
 }
 
+/// `M <- M - X X^T` in the lower half of `M`.
+pub fn subtract_gram_lower(m: MatMut<'_, f64>, x: MatRef<'_, f64>) {
+    let par = parallel::for_work(x.ncols() as f64 * (x.nrows() as f64).powi(2));
+    triangular::matmul(
+        m,
+        BlockStructure::TriangularLower,
+        Accum::Add,
+        x,
+        BlockStructure::Rectangular,
+        x.transpose(),
+        BlockStructure::Rectangular,
+        -1.0,
+        par,
+    );
+}
+
 /// Factors a symmetric matrix, given by its lower half, as `L L^T` in place; `false` when a pivot
 /// is not positive, in which case nothing is proved and the contents are unspecified.
 ///
@@ -127,18 +151,7 @@ fn cholesky_rec(mut m: MatMut<'_, f64>) -> bool {
         return false;
     }
     solve_right_lower_transposed(m21.rb_mut(), m11.as_ref());
-    let par = parallel::for_work(k as f64 * ((n - k) as f64).powi(2));
-    triangular::matmul(
-        m22.rb_mut(),
-        BlockStructure::TriangularLower,
-        Accum::Add,
-        m21.as_ref(),
-        BlockStructure::Rectangular,
-        m21.as_ref().transpose(),
-        BlockStructure::Rectangular,
-        -1.0,
-        par,
-    );
+    subtract_gram_lower(m22.rb_mut(), m21.as_ref());
     cholesky_rec(m22)
 }
 
@@ -174,7 +187,7 @@ fn cholesky_leaf(m: MatMut<'_, f64>) -> bool {
 }
 
 /// `X <- X L^-T` for a lower triangular `L` (`k x k`) and an `m x k` matrix `X`.
-fn solve_right_lower_transposed(mut x: MatMut<'_, f64>, l: MatRef<'_, f64>) {
+pub fn solve_right_lower_transposed(mut x: MatMut<'_, f64>, l: MatRef<'_, f64>) {
     let k = l.nrows();
     if k <= LEAF {
         let m = x.nrows();
@@ -329,6 +342,16 @@ pub fn qr_factor_lower(a: MatRef<'_, f64>) -> Mat<f64> {
     let qr = a.qr();
     let r = qr.thin_R();
     Mat::from_fn(n, n, |i, j| if i >= j { r[(j, i)] } else { 0.0 })
+}
+
+/// Eigenvalues, ascending, and the orthonormal eigenvectors in the columns, of a symmetric matrix
+/// given by its lower half; `None` where the iteration fails.
+pub fn symmetric_eigen(m: &Mat<f64>) -> Option<(Vec<f64>, Mat<f64>)> {
+    let e = m.self_adjoint_eigen(faer::Side::Lower).ok()?;
+    Some((
+        e.S().column_vector().iter().copied().collect(),
+        e.U().to_owned(),
+    ))
 }
 
 /// Inverse of a lower triangular matrix, or `None` when a pivot is zero.

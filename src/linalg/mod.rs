@@ -6,10 +6,11 @@
     reason = "`!(x < limit)` also refuses NaN, which is what a proof must do"
 )]
 
+pub(crate) mod block_tridiagonal;
 mod certify;
 pub mod condition;
 pub mod dd;
-mod dense;
+pub(crate) mod dense;
 pub mod element;
 mod estimate;
 pub mod exact;
@@ -19,7 +20,7 @@ mod matching;
 pub mod norms;
 pub mod parallel;
 pub mod product;
-mod rounding;
+pub(crate) mod rounding;
 pub mod singular;
 pub mod structure;
 mod vectorised;
