@@ -1,6 +1,8 @@
 //! Bounds of `isometer::bounds` against independently computed values.
 
-use isometer::bounds::lipschitz::{Chain, LipschitzOptions, SlopeRange, lipschitz};
+use isometer::bounds::chain::Chain;
+use isometer::bounds::lipschitz::{LipschitzOptions, lipschitz};
+use isometer::bounds::slope::SlopeRange;
 use isometer::linalg::view::MatrixRef;
 
 /// The weights of `tests/data/lipschitz/lipsdp.py`.

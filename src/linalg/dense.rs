@@ -344,6 +344,20 @@ pub fn qr_factor_lower(a: MatRef<'_, f64>) -> Mat<f64> {
     Mat::from_fn(n, n, |i, j| if i >= j { r[(j, i)] } else { 0.0 })
 }
 
+/// `A x`; each entry is a sum of `cols` products.
+pub fn apply(a: &Mat<f64>, x: &[f64]) -> Vec<f64> {
+    let mut y = vec![0.0; a.nrows()];
+    for (j, x) in x.iter().enumerate() {
+        axpy(*x, a.col_as_slice(j), &mut y);
+    }
+    y
+}
+
+/// `A^T x`; each entry is a sum of `rows` products.
+pub fn apply_transposed(a: &Mat<f64>, x: &[f64]) -> Vec<f64> {
+    (0..a.ncols()).map(|j| dot(a.col_as_slice(j), x)).collect()
+}
+
 /// Eigenvalues, ascending, and the orthonormal eigenvectors in the columns, of a symmetric matrix
 /// given by its lower half; `None` where the iteration fails.
 pub fn symmetric_eigen(m: &Mat<f64>) -> Option<(Vec<f64>, Mat<f64>)> {

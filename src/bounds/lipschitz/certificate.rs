@@ -1,7 +1,7 @@
 //! The proof of a Lipschitz bound from a diagonal certificate, rounding included.
 
-use super::chain::Chain;
 use super::objective::Point;
+use crate::bounds::chain::Chain;
 use crate::linalg::block_tridiagonal::{BlockTridiagonal, Diagonal};
 use crate::linalg::dense;
 use crate::linalg::rounding::{U, gamma, up};

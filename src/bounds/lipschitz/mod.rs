@@ -7,14 +7,12 @@
 //! found is verified once with rounding included.
 
 mod certificate;
-mod chain;
+
 mod descent;
 mod objective;
-mod slope;
 
-pub use chain::{Chain, ChainError};
-pub use slope::{SlopeError, SlopeRange};
-
+use super::Bound;
+use super::chain::Chain;
 use crate::linalg::dense::{self, Matrix};
 use crate::scale::{Certainty, LogScale};
 use objective::{Objective, Point};
@@ -38,17 +36,6 @@ impl Default for LipschitzOptions {
             longest: 64,
         }
     }
-}
-
-/// One bound.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Bound {
-    /// What it is.
-    pub name: &'static str,
-    /// The bound.
-    pub value: LogScale,
-    /// What it is worth.
-    pub certainty: Certainty,
 }
 
 /// Upper bounds of the Lipschitz constant in the Euclidean norm, loosest kind first.

@@ -1,7 +1,7 @@
 //! The bound that a diagonal certificate proves, as a smooth function of the certificate, with its
 //! gradient. Nothing here has a role in soundness: what the search finds is proved afterwards.
 
-use super::chain::Chain;
+use crate::bounds::chain::Chain;
 use crate::linalg::dense::{self, Matrix};
 
 /// Logarithms of the certificate, relative to a running scale: `lambda_k = exp(theta_k) / c_k`, where

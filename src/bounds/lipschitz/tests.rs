@@ -1,4 +1,5 @@
 use super::*;
+use crate::bounds::slope::SlopeRange;
 use crate::linalg::view::MatrixRef;
 use rand::{RngExt, SeedableRng};
 use rand_distr::StandardNormal;

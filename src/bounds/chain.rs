@@ -1,6 +1,6 @@
 //! The layers of a network, scaled so that nothing leaves the range of `f64`.
 
-use super::SlopeRange;
+use super::slope::SlopeRange;
 use crate::linalg::dense::{self, Matrix};
 use crate::linalg::norms;
 use crate::linalg::view::{MatrixRef, NonFinite};
@@ -49,10 +49,10 @@ pub enum ChainError {
 #[derive(Clone, Debug)]
 pub struct Chain {
     /// `W_k 2^-exponents[k]`, of norm about 1.
-    pub(super) weights: Vec<Matrix>,
-    pub(super) exponents: Vec<i64>,
-    pub(super) norms: Vec<Enclosure>,
-    pub(super) slope: SlopeRange,
+    pub(in crate::bounds) weights: Vec<Matrix>,
+    pub(in crate::bounds) exponents: Vec<i64>,
+    pub(in crate::bounds) norms: Vec<Enclosure>,
+    pub(in crate::bounds) slope: SlopeRange,
 }
 
 impl Chain {
@@ -139,7 +139,7 @@ impl Chain {
     }
 
     /// Sum of the exponents taken out of the layers.
-    pub(super) fn exponent(&self) -> i64 {
+    pub(in crate::bounds) fn exponent(&self) -> i64 {
         self.exponents.iter().sum()
     }
 }

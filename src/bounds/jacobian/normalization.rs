@@ -1,0 +1,224 @@
+//! Layer, RMS and batch normalization: `y = gamma (x - mean) / s` with `s = sqrt(variance + eps)`, and its
+//! relatives.
+
+use super::{JacobianError, checked};
+
+/// All singular values of a normalization's Jacobian, or what is known of them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NormalizationSpectrum {
+    /// The norm: exact without `gamma`, the upper end of an interval with one.
+    pub norm: f64,
+    /// A lower bound of the norm; equal to it where it is exact.
+    pub norm_lower: f64,
+    /// The least singular value: 0 for layer normalization, which forgets the mean.
+    pub smallest: f64,
+    /// `s`, by which most directions are divided.
+    pub scale: f64,
+}
+
+/// Layer normalization over `x` with `gamma` (empty for all ones). Without `gamma` the singular values are `1/s` (`n - 2`
+/// times), `eps/s^3` along `x - mean`, and 0 along the constant vector; with one, the norm lies between the third
+/// largest and the largest `|gamma|` over `s`, by interlacing. Theorem: normalization-jacobians.
+///
+/// # Errors
+///
+/// Empty or unequal lengths, NaN, no variance with `eps = 0`.
+pub fn layer(x: &[f64], gamma: &[f64], eps: f64) -> Result<NormalizationSpectrum, JacobianError> {
+    checked("activations", x)?;
+    let n = x.len() as f64;
+    let mean = x.iter().sum::<f64>() / n;
+    let variance = x.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n;
+    spectrum(x.len(), gamma, variance, eps, "variance", 2)
+}
+
+/// RMS normalization: singular values `1/r` (`n - 1` times) and `eps/r^3` along `x`, `r = sqrt(mean square + eps)`.
+/// Theorem: normalization-jacobians.
+///
+/// # Errors
+///
+/// As [`layer`].
+pub fn rms(x: &[f64], gamma: &[f64], eps: f64) -> Result<NormalizationSpectrum, JacobianError> {
+    checked("activations", x)?;
+    let square = x.iter().map(|v| v * v).sum::<f64>() / x.len() as f64;
+    spectrum(x.len(), gamma, square, eps, "mean square", 1)
+}
+
+/// Batch normalization of one unit in training: the Jacobian from the `B` pre-activations of the unit to its
+/// `B` outputs is that of layer normalization over the batch, times the unit's `gamma`. Units do not mix.
+///
+/// # Errors
+///
+/// As [`layer`].
+pub fn batch_training(
+    unit: &[f64],
+    gamma: f64,
+    eps: f64,
+) -> Result<NormalizationSpectrum, JacobianError> {
+    let s = layer(unit, &[], eps)?;
+    Ok(NormalizationSpectrum {
+        norm: s.norm * gamma.abs(),
+        norm_lower: s.norm_lower * gamma.abs(),
+        smallest: s.smallest * gamma.abs(),
+        scale: s.scale,
+    })
+}
+
+/// Batch normalization in inference: diagonal, `gamma_i / sqrt(running variance_i + eps)`; returns the least and the
+/// greatest factor in absolute value.
+///
+/// # Errors
+///
+/// Empty or unequal lengths, NaN, no variance with `eps = 0`.
+pub fn batch_inference(
+    gamma: &[f64],
+    running_variance: &[f64],
+    eps: f64,
+) -> Result<(f64, f64), JacobianError> {
+    checked("gamma", gamma)?;
+    checked("running variance", running_variance)?;
+    same_length("running variance", running_variance, gamma.len())?;
+    let mut ends = (f64::INFINITY, 0.0f64);
+    for (g, v) in gamma.iter().zip(running_variance) {
+        if v + eps <= 0.0 {
+            return Err(JacobianError::Degenerate { what: "variance" });
+        }
+        let factor = g.abs() / (v + eps).sqrt();
+        ends = (ends.0.min(factor), ends.1.max(factor));
+    }
+    Ok(ends)
+}
+
+fn same_length(what: &'static str, x: &[f64], wanted: usize) -> Result<(), JacobianError> {
+    match x.len() == wanted {
+        true => Ok(()),
+        false => Err(JacobianError::Length {
+            what,
+            given: x.len(),
+            wanted,
+        }),
+    }
+}
+
+/// The common part: `removed` directions are projected out (but for `eps`).
+fn spectrum(
+    n: usize,
+    gamma: &[f64],
+    square: f64,
+    eps: f64,
+    what: &'static str,
+    removed: usize,
+) -> Result<NormalizationSpectrum, JacobianError> {
+    if !(square + eps > 0.0) {
+        return Err(JacobianError::Degenerate { what });
+    }
+    let scale = (square + eps).sqrt();
+    let along = eps / scale.powi(3);
+    // with n > removed directions untouched the norm is 1/s; otherwise what eps leaves, if anything
+    let plain = match n {
+        n if n > removed => 1.0 / scale,
+        n if n == removed => along,
+        _ => 0.0,
+    };
+    let smallest = if removed == 2 { 0.0 } else { along };
+    if gamma.is_empty() {
+        return Ok(NormalizationSpectrum {
+            norm: plain,
+            norm_lower: plain,
+            smallest,
+            scale,
+        });
+    }
+    checked("gamma", gamma)?;
+    same_length("gamma", gamma, n)?;
+    let mut sorted: Vec<f64> = gamma.iter().map(|g| g.abs()).collect();
+    sorted.sort_by(|a, b| b.total_cmp(a));
+    Ok(NormalizationSpectrum {
+        norm: (sorted[0] * plain).next_up(),
+        norm_lower: sorted.get(removed).map_or(0.0, |g| g / scale),
+        smallest: smallest * sorted[n - 1],
+        scale,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::linalg::singular::singular_values;
+    use crate::linalg::view::MatrixRef;
+    use proptest::prelude::*;
+
+    /// Singular values of the explicit Jacobian `diag(gamma) (C - c c^T / (n s^2)) / s`, where `C` removes the mean or
+    /// is the identity.
+    fn explicit(x: &[f64], gamma: &[f64], eps: f64, centred: bool) -> Vec<f64> {
+        let n = x.len();
+        let mean = if centred {
+            x.iter().sum::<f64>() / n as f64
+        } else {
+            0.0
+        };
+        let c: Vec<f64> = x.iter().map(|v| v - mean).collect();
+        let s2 = c.iter().map(|v| v * v).sum::<f64>() / n as f64 + eps;
+        let entry = |i: usize, j: usize| {
+            let centring = if centred { 1.0 / n as f64 } else { 0.0 };
+            let identity = f64::from(u8::from(i == j));
+            let g = gamma.get(i).copied().unwrap_or(1.0);
+            g * (identity - centring - c[i] * c[j] / (n as f64 * s2)) / s2.sqrt()
+        };
+        let m: Vec<f64> = (0..n * n).map(|e| entry(e / n, e % n)).collect();
+        let s = singular_values(&MatrixRef::row_major(&m, n, n).unwrap()).unwrap();
+        s.values
+            .iter()
+            .map(|v| v * 2f64.powi(s.exponent as i32))
+            .collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Theorem: normalization-jacobians.
+        #[test]
+        fn spectra_are_those_of_the_explicit_matrix(
+            x in prop::collection::vec(-8i32..8, 1..9),
+            gains in prop::collection::vec(-8i32..8, 9),
+            eps in prop::sample::select(vec![0.0, 1e-5, 0.3]),
+            with_gamma: bool,
+        ) {
+            let x: Vec<f64> = x.iter().map(|v| f64::from(*v) * 0.25).collect();
+            let gamma: Vec<f64> = match with_gamma {
+                true => gains[..x.len()].iter().map(|g| f64::from(*g) * 0.5).collect(),
+                false => vec![],
+            };
+            for centred in [true, false] {
+                let found = if centred { layer(&x, &gamma, eps) } else { rms(&x, &gamma, eps) };
+                let Ok(found) = found else {
+                    prop_assert!(eps == 0.0);
+                    continue;
+                };
+                let truth = explicit(&x, &gamma, eps, centred);
+                let slack = 1e-13 * (1.0 + gamma.iter().fold(1.0f64, |m, g| m.max(g.abs()))) / found.scale;
+                prop_assert!(truth[0] <= found.norm + slack, "{found:?} {truth:?}");
+                prop_assert!(truth[0] >= found.norm_lower - slack, "{found:?} {truth:?}");
+                prop_assert!(truth[x.len() - 1] >= found.smallest - slack);
+                if gamma.is_empty() {
+                    prop_assert!((truth[0] - found.norm).abs() <= slack);
+                    prop_assert!((truth[x.len() - 1] - found.smallest).abs() <= slack);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn batch_normalization_is_diagonal_in_inference_and_a_layer_over_the_batch_in_training() {
+        let (least, greatest) = batch_inference(&[2.0, -3.0], &[3.0, 0.0], 1.0).unwrap();
+        assert_eq!((least, greatest), (1.0, 3.0));
+        let unit = batch_training(&[1.0, -1.0, 1.0, -1.0], -2.0, 0.0).unwrap();
+        assert_eq!((unit.norm, unit.smallest), (2.0, 0.0));
+        assert_eq!(
+            batch_inference(&[1.0], &[0.0], 0.0),
+            Err(JacobianError::Degenerate { what: "variance" })
+        );
+        assert!(layer(&[1.0, 1.0], &[], 0.0).is_err());
+        assert!(layer(&[1.0, 2.0], &[1.0], 0.0).is_err());
+        assert!(rms(&[], &[], 1.0).is_err());
+    }
+}

@@ -1,0 +1,115 @@
+//! `softmax`: `J = diag(p) - p p^T`.
+
+use super::{JacobianError, checked};
+
+/// `exp(x_i) / sum exp(x_j)`, without overflow.
+///
+/// # Errors
+///
+/// Empty input, NaN or infinities.
+pub fn softmax(x: &[f64]) -> Result<Vec<f64>, JacobianError> {
+    checked("logits", x)?;
+    let top = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let e: Vec<f64> = x.iter().map(|v| (v - top).exp()).collect();
+    let sum: f64 = e.iter().sum();
+    Ok(e.into_iter().map(|v| v / sum).collect())
+}
+
+/// Spectral norm of `diag(p) - p p^T` for non-negative `p` of sum 1: the root of the secular equation
+/// `sum_i p_i^2 / (p_i - t) = 1` between the two largest entries (Golub, SIAM Review 15, 1973, for rank-one
+/// modifications). Theorem: softmax-secular-equation. Relative error a few `1e-15`.
+///
+/// # Errors
+///
+/// Empty input, NaN or infinities.
+pub fn norm(p: &[f64]) -> Result<f64, JacobianError> {
+    checked("probabilities", p)?;
+    let mut sorted: Vec<f64> = p.iter().copied().filter(|x| *x > 0.0).collect();
+    sorted.sort_by(|a, b| b.total_cmp(a));
+    let (Some(&first), Some(&second)) = (sorted.first(), sorted.get(1)) else {
+        return Ok(0.0);
+    };
+    if first == second {
+        return Ok(first);
+    }
+    // with t = first - d: g(d) = first^2/d - sum_(i>1) p_i^2 / (first - p_i - d) - 1 falls from +inf to -inf
+    let value = |d: f64| -> f64 {
+        let rest: f64 = sorted[1..].iter().map(|q| q * q / ((first - q) - d)).sum();
+        // a pole is met only where d rounds to the whole gap
+        first * first / d - rest - 1.0
+    };
+    let gap = first - second;
+    let (mut lo, mut hi) = (0.0f64, gap);
+    for _ in 0..200 {
+        let mid = 0.5 * (lo + hi);
+        if mid <= lo || mid >= hi {
+            break;
+        }
+        if value(mid) > 0.0 {
+            lo = mid;
+        } else {
+            hi = mid;
+        }
+    }
+    Ok(first - 0.5 * (lo + hi))
+}
+
+/// Sound bounds that need no iteration: at most `2 max p (1 - p)` and never above 1/2, at least `max p (1 - p)`.
+/// Theorem: softmax-secular-equation.
+pub fn simple_bounds(p: &[f64]) -> (f64, f64) {
+    let top = p.iter().map(|x| x * (1.0 - x)).fold(0.0f64, f64::max);
+    (top, (2.0 * top).next_up().min(0.5))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::linalg::dense::{self, symmetric_eigen};
+    use proptest::prelude::*;
+
+    fn explicit(p: &[f64]) -> f64 {
+        let n = p.len();
+        let j = dense::from_fn(n, n, |i, k| {
+            f64::from(u8::from(i == k)) * p[i] - p[i] * p[k]
+        });
+        symmetric_eigen(&j).unwrap().0.last().copied().unwrap()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Theorem: softmax-secular-equation.
+        #[test]
+        fn the_secular_equation_gives_the_norm(
+            logits in prop::collection::vec(-12i32..12, 1..14),
+            step in 0i32..6,
+        ) {
+            let x: Vec<f64> = logits.iter().map(|k| f64::from(*k) * 0.35 * 2f64.powi(step - 3)).collect();
+            let p = softmax(&x).unwrap();
+            let (found, truth) = (norm(&p).unwrap(), explicit(&p));
+            prop_assert!((found - truth).abs() <= 1e-14 * p.len() as f64, "{found} {truth}");
+            let (lo, hi) = simple_bounds(&p);
+            prop_assert!(lo <= found + 1e-15 && found <= hi + 1e-15);
+        }
+    }
+
+    #[test]
+    fn the_simple_bounds_are_attained() {
+        let half = norm(&[0.5, 0.5]).unwrap();
+        assert_eq!(half, 0.5);
+        assert!((simple_bounds(&[0.5, 0.5]).1 - 0.5).abs() < 1e-15);
+        // two outcomes: 2 p (1 - p)
+        let two = norm(&[0.9, 0.1]).unwrap();
+        assert!((two - 0.18).abs() < 1e-16 && (simple_bounds(&[0.9, 0.1]).1 - 0.18).abs() < 1e-15);
+        // one outcome, and a certain one
+        assert_eq!(norm(&[1.0]).unwrap(), 0.0);
+        assert_eq!(norm(&[1.0, 0.0]).unwrap(), 0.0);
+        assert!(
+            (norm(&[0.9, 0.1001]).unwrap() - 0.18).abs() > 1e-6,
+            "noticed"
+        );
+        assert_eq!(norm(&[]), Err(JacobianError::Empty));
+        assert!(softmax(&[1.0, f64::NAN]).is_err());
+        assert!(softmax(&[800.0, -800.0]).unwrap()[0] == 1.0);
+    }
+}
