@@ -1,9 +1,16 @@
 //! What follows with certainty from the factors of a network: bounds on products, Lipschitz
 //! constants and layer Jacobians. Every upper bound is sound in floating point.
 
+#![allow(
+    clippy::neg_cmp_op_on_partial_ord,
+    reason = "`!(x < limit)` also refuses NaN, which is what a proof must do"
+)]
+
 pub mod chain;
 pub mod jacobian;
 pub mod lipschitz;
+pub mod local;
+pub mod overview;
 pub mod perturbation;
 pub mod product;
 pub mod slope;

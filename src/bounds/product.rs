@@ -529,7 +529,8 @@ mod tests {
     #[test]
     fn majorization_audits_a_spectrum() {
         use crate::linalg::product::{MatrixChain, ProductOptions, spectrum};
-        let entry = |k: usize| move |e: usize| (((e * e * (k + 3) + 11 * e + k) % 29) as f64 - 14.0) / 7.0;
+        let entry =
+            |k: usize| move |e: usize| (((e * e * (k + 3) + 11 * e + k) % 29) as f64 - 14.0) / 7.0;
         let layers: Vec<_> = (0..6)
             .map(|k| ((0..25).map(entry(k)).collect::<Vec<f64>>(), 5, 5))
             .collect();

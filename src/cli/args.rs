@@ -1,6 +1,7 @@
 //! Arguments, and the help texts that go with them.
 
 use super::args_alpha::{ALPHA_HELP, AlphaArgs, PRECISION_HELP, PrecisionArgs};
+use super::args_bound::{BOUND_HELP, BoundArgs};
 use super::args_network::{GAIN_HELP, GainArgs, PHASE_HELP, PhaseArgs};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
@@ -125,6 +126,9 @@ pub enum Command {
     /// Singular values of a long product of matrices, without overflow
     #[command(after_help = PRODUCT_HELP)]
     Product(ProductArgs),
+    /// Bounds on the norm of a chain of layers, from loosest to tightest, beside lower bounds
+    #[command(after_help = BOUND_HELP)]
+    Bound(BoundArgs),
     /// What gradients will do in a network: laws, verdict, and the fix as code
     #[command(after_help = PREDICT_HELP)]
     Predict(PredictArgs),
@@ -276,7 +280,7 @@ pub struct ProductArgs {
     pub filter: Filter,
 }
 
-fn depth_by_width(text: &str) -> Result<(usize, usize), String> {
+pub(super) fn depth_by_width(text: &str) -> Result<(usize, usize), String> {
     let sides = text.split_once(['x', 'X']).and_then(|(depth, width)| {
         Some((depth.parse::<usize>().ok()?, width.parse::<usize>().ok()?))
     });
@@ -364,6 +368,7 @@ pub fn command_name(raw: &[OsString]) -> Option<&'static str> {
         [
             "cond",
             "product",
+            "bound",
             "predict",
             "gain",
             "phase",

@@ -4,7 +4,9 @@
 mod alpha;
 mod args;
 mod args_alpha;
+mod args_bound;
 mod args_network;
+mod bound;
 mod cond;
 mod exit;
 mod gain;
@@ -46,6 +48,7 @@ fn run(cli: &Cli) -> Exit {
         None => (None, tooling::greet(&output)),
         Some(Command::Cond(args)) => (Some("cond"), cond::run(args, &cli.global, &output)),
         Some(Command::Product(args)) => (Some("product"), product::run(args, &cli.global, &output)),
+        Some(Command::Bound(args)) => (Some("bound"), bound::run(args, &cli.global, &output)),
         Some(Command::Predict(args)) => (Some("predict"), predict::run(args, &output)),
         Some(Command::Gain(args)) => (Some("gain"), gain::run(args, &output)),
         Some(Command::Phase(args)) => (Some("phase"), phase::run(args, &cli.global, &output)),
