@@ -1,0 +1,22 @@
+//! The specification: what the library says is true, one chapter to a file, one module to a
+//! statement. `cargo test --test spec -- --list` prints it.
+//!
+//! Every statement has its proof in `proofs/` under the id its module cites, and three tests: it
+//! `holds` on whatever can be drawn, it is `tight` (some case attains it), and the test `notices` a
+//! statement that is slightly off, or a hypothesis that is not met. `tests/ledger.rs` sees to it that none of these is missing.
+
+#[path = "../support/gallery.rs"]
+#[allow(dead_code, reason = "the reference rows are read by tests/gallery.rs")]
+mod gallery;
+#[path = "../support/strategies.rs"]
+mod strategies;
+#[path = "../support/structured.rs"]
+mod structured;
+mod support;
+
+mod certificates;
+mod condition_numbers;
+mod exact_arithmetic;
+mod norms_and_products;
+mod rounding_errors;
+mod steps_of_a_certificate;
