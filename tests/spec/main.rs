@@ -8,15 +8,19 @@
 #[path = "../support/gallery.rs"]
 #[allow(dead_code, reason = "the reference rows are read by tests/gallery.rs")]
 mod gallery;
+#[path = "../support/networks.rs"]
+mod networks;
 #[path = "../support/strategies.rs"]
 mod strategies;
 #[path = "../support/structured.rs"]
 mod structured;
 mod support;
 
+mod alpha;
 mod certificates;
 mod condition_numbers;
 mod exact_arithmetic;
+mod layer_jacobians;
 mod norms_and_products;
 mod rounding_errors;
 mod steps_of_a_certificate;
