@@ -1,5 +1,6 @@
-//! The ledger of theorems: every statement in `proofs/` names code and tests that exist, every
-//! theorem that code or a test relies on has a statement, and the index is up to date.
+//! The ledger of theorems: every statement in `proofs/` has a module in the specification with the
+//! tests `holds`, `tight` and `notices`, names code and tests that exist, every theorem that code, a test or a module of
+//! the specification relies on has a statement, and the index is up to date.
 //!
 //! `ISOMETER_BLESS=1 cargo test --test ledger` rewrites `proofs/README.md`.
 
@@ -20,6 +21,15 @@ const FIELDS: [&str; 5] = [
     "Checked-by",
 ];
 
+/// What every module of the specification must have.
+const TESTS: [&str; 3] = ["holds", "tight", "notices"];
+
+/// Where the specification lives, one chapter to a file.
+const SPEC: &str = "tests/spec/";
+
+/// What `Implements` says of a statement that no code uses, followed by the reason.
+const NO_CODE: &str = "none: ";
+
 /// Files by path from the root of the repository.
 type Files = BTreeMap<String, String>;
 
@@ -29,6 +39,21 @@ struct Statement {
 }
 
 impl Statement {
+    /// Whether it says that no code uses it, and why.
+    fn stands_alone(&self) -> bool {
+        let code = self.header.get("Implements").map_or("", String::as_str);
+        code.strip_prefix(NO_CODE).is_some_and(|why| !why.is_empty())
+    }
+
+    /// `(chapter, module)` of the entries of `Checked-by` that name a module of the specification.
+    fn spec_modules(&self) -> Vec<(&str, &str)> {
+        self.list("Checked-by")
+            .into_iter()
+            .filter_map(|entry| entry.split_once("::"))
+            .filter(|(path, rest)| path.starts_with(SPEC) && !rest.contains("::"))
+            .collect()
+    }
+
     fn list(&self, field: &str) -> Vec<&str> {
         let entries = self.header.get(field).map_or("", String::as_str);
         entries.split(", ").filter(|e| !e.is_empty()).collect()
@@ -145,6 +170,79 @@ fn citations(source: &str) -> Vec<(usize, String)> {
     found
 }
 
+/// One module of a chapter of the specification.
+struct SpecModule<'a> {
+    path: &'a str,
+    name: &'a str,
+    /// What the comment above it cites.
+    theorems: Vec<String>,
+    tests: BTreeSet<&'a str>,
+}
+
+/// The modules of all chapters: `mod name {` at the left margin, up to the brace that closes it.
+fn spec_modules(files: &Files) -> Vec<SpecModule<'_>> {
+    let mut found = Vec::new();
+    for (path, source) in files.iter().filter(|(p, _)| p.starts_with(SPEC)) {
+        let lines: Vec<&str> = source.lines().collect();
+        for (k, line) in lines.iter().enumerate() {
+            let opened = line.strip_prefix("mod ").and_then(|l| l.strip_suffix(" {"));
+            let Some(name) = opened else { continue };
+            let above = lines[..k].iter().rev();
+            let comment: Vec<&str> = above
+                .take_while(|l| l.starts_with("//") || l.starts_with("#["))
+                .copied()
+                .collect();
+            let body = lines[k + 1..].iter().take_while(|l| **l != "}");
+            let body: Vec<&str> = body.copied().collect();
+            let tests = body
+                .windows(2)
+                .filter(|w| w[0].trim() == "#[test]")
+                .filter_map(|w| w[1].trim().strip_prefix("fn ")?.split_once('('))
+                .map(|(test, _)| test)
+                .collect();
+            found.push(SpecModule {
+                path,
+                name,
+                theorems: citations(&comment.join("\n")).into_iter().map(|c| c.1).collect(),
+                tests,
+            });
+        }
+    }
+    found
+}
+
+/// What is wrong between the statements and the specification.
+fn compare(statements: &[Statement], modules: &[SpecModule<'_>], wrong: &mut Vec<String>) {
+    for m in modules {
+        let place = format!("{}::{}", m.path, m.name);
+        if m.theorems.is_empty() {
+            wrong.push(format!("{place}: the module cites no theorem"));
+        }
+        for test in TESTS.iter().filter(|t| !m.tests.contains(*t)) {
+            wrong.push(format!("{place}: no test {test}"));
+        }
+        for id in &m.theorems {
+            let statement = statements.iter().find(|s| s.id == *id);
+            if statement.is_some_and(|s| !s.spec_modules().contains(&(m.path, m.name))) {
+                wrong.push(format!("proofs/{id}.md: Checked-by lacks {place}"));
+            }
+        }
+    }
+    for s in statements {
+        let named = s.spec_modules();
+        let of_it: Vec<&SpecModule<'_>> = modules
+            .iter()
+            .filter(|m| named.contains(&(m.path, m.name)))
+            .collect();
+        if of_it.is_empty() {
+            wrong.push(format!("proofs/{}.md: no module of the specification", s.id));
+        }
+        for m in of_it.iter().filter(|m| !m.theorems.contains(&s.id)) {
+            wrong.push(format!("{}::{} does not cite {}", m.path, m.name, s.id));
+        }
+    }
+}
+
 /// Everything that is wrong with a ledger.
 fn examine(files: &Files) -> (Vec<Statement>, Vec<String>) {
     let mut wrong = Vec::new();
@@ -167,18 +265,30 @@ fn examine(files: &Files) -> (Vec<Statement>, Vec<String>) {
             }
         }
     }
+    let modules = spec_modules(files);
+    compare(&statements, &modules, &mut wrong);
+    let is_module = |entry: &str| {
+        let place = |m: &SpecModule<'_>| format!("{}::{}", m.path, m.name);
+        modules.iter().any(|m| place(m) == entry)
+    };
     for s in &statements {
         for (field, test) in [("Implements", false), ("Checked-by", true)] {
             if s.list(field).is_empty() {
                 wrong.push(format!("proofs/{}.md: {field} is empty", s.id));
             }
+            if field == "Implements" && s.stands_alone() {
+                continue;
+            }
             for entry in s.list(field) {
+                if test && is_module(entry) {
+                    continue;
+                }
                 if let Err(why) = names_a_function(files, entry, test) {
                     wrong.push(format!("proofs/{}.md: {field} {entry}: {why}", s.id));
                 }
             }
         }
-        if !cited.contains(&s.id) {
+        if !cited.contains(&s.id) && !s.stands_alone() {
             wrong.push(format!("proofs/{}.md: no source cites it", s.id));
         }
     }
@@ -190,21 +300,29 @@ fn index(statements: &[Statement]) -> String {
     let mut out = String::from(
         "# Theorems\n\n\
          What the certificates and the exact routines rely on, one statement to a file with its proof.\n\
-         Code and tests refer to a statement by its id (`Theorem: id` in a comment); `Implements` and\n\
+         Each has a module in a chapter of the specification, `cargo test --test spec -- --list`. Code and tests refer to a statement by its id (`Theorem: id` in a comment); `Implements` and\n\
          `Checked-by` point back. `tests/ledger.rs` keeps both directions true and generates this\n\
          table: `ISOMETER_BLESS=1 cargo test --test ledger`.\n\n\
          Status: *proved* (in full, here), *proved on paper* (with gaps named in the text), *cited*\n\
          (from the literature), *conjectured*. No proof is machine-checked.\n\n\
-         | theorem | status | arithmetic | implements | checks |\n|---|---|---|---|---|\n",
+         | theorem | status | arithmetic | implements | specification | other checks |\n|---|---|---|---|---|---|\n",
     );
     for s in statements {
         let field = |f: &str| s.header.get(f).map_or("", String::as_str);
+        let modules = s.spec_modules();
+        let chapter = |path: &str| path.trim_start_matches(SPEC).trim_end_matches(".rs").to_string();
+        let places: Vec<String> = modules
+            .iter()
+            .filter(|(path, name)| !s.is_plain_test(path, name))
+            .map(|(path, name)| format!("{}::{name}", chapter(path)))
+            .collect();
         out += &format!(
-            "| [{id}]({id}.md) | {} | {} | {} | {} |\n",
+            "| [{id}]({id}.md) | {} | {} | {} | {} | {} |\n",
             field("Status"),
             field("Arithmetic"),
-            s.list("Implements").len(),
-            s.list("Checked-by").len(),
+            if s.stands_alone() { 0 } else { s.list("Implements").len() },
+            places.join(", "),
+            s.list("Checked-by").len() - places.len(),
             id = s.id,
         );
     }

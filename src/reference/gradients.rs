@@ -132,6 +132,8 @@ impl<'a> Gradients<'a> {
     /// `<W_l, dy/dW_l>` over effective weights, as `(m, e)`, meaning `m 2^e`: the derivative of the function
     /// with respect to the logarithm of a factor on `W_l`. For tied layers that of this use alone.
     ///
+    /// Theorem: euler-identity.
+    ///
     /// # Panics
     ///
     /// If there is no such layer.

@@ -298,6 +298,8 @@ impl<'a> Trace<'a> {
 
     /// `J^T v`, `J` the Jacobian of `x_L` with respect to the input.
     ///
+    /// Theorem: vjp-is-adjoint.
+    ///
     /// # Panics
     ///
     /// If `v` is not as long as `x_L`.

@@ -2,7 +2,7 @@
 //! coins exactly, so that a law is checked by counting instead of sampling.
 
 use super::networks::{Net, backward, build, nets, number};
-use super::support::check;
+use super::support::{check, check_few};
 use isometer::network::activation::Activation;
 use isometer::reference::{Dense, Mlp, Scaled};
 use isometer::theory::laws::{Ensemble, Factor, Network, ProductLaw};
@@ -268,7 +268,7 @@ mod moments_of_a_gated_layer_are_binomial_sums {
 
     #[test]
     fn holds() {
-        check((1..12usize, 1..=64u32), |(n, a)| {
+        check_few(4, (1..12usize, 1..=64u32), |(n, a)| {
             let a = f64::from(a) / 64.0;
             let law = factor(n, a);
             let first = 0.5 * n as f64 * (1.0 + a * a);
@@ -323,7 +323,7 @@ mod a_probability_lies_within_its_error {
 
     #[test]
     fn holds() {
-        check((1..12usize, -2.0..5.0f64), |(k, x)| {
+        check_few(32, (1..12usize, -2.0..5.0f64), |(k, x)| {
             let found = law(2 * k).cdf_ln_square(x);
             let rounding = 64.0 * f64::EPSILON;
             prop_assert!((found.value - truth(k, x)).abs() <= found.error + rounding, "{found:?}");
@@ -333,7 +333,7 @@ mod a_probability_lies_within_its_error {
 
     #[test]
     fn tight() {
-        check((1..12usize, -2.0..5.0f64), |(k, x)| {
+        check_few(32, (1..12usize, -2.0..5.0f64), |(k, x)| {
             prop_assert!(law(2 * k).cdf_ln_square(x).error <= 1e-9);
             Ok(())
         });
@@ -435,7 +435,7 @@ mod trace_moments_obey_a_recursion {
     fn holds() {
         // with one input J is a vector: the law of |J u|^2 has the same moments
         let widths = prop::collection::vec(1..12usize, 1..5);
-        check((widths, select(vec![0.0, 0.3, 1.0])), |(mut widths, a)| {
+        check_few(4, (widths, select(vec![0.0, 0.3, 1.0])), |(mut widths, a)| {
             widths.insert(0, 1);
             let found = trace_moments(1, &layers(&widths, 1.5, a)).unwrap();
             let s = vec![1.5; widths.len() - 1];
@@ -473,7 +473,7 @@ mod volumes_grow_by_independent_factors {
     #[test]
     fn holds() {
         // lengths: the law of |J u|^2 given that it is not zero
-        check((1..20usize, 1..6usize, any::<bool>()), |(n, depth, relu)| {
+        check_few(4, (1..20usize, 1..6usize, any::<bool>()), |(n, depth, relu)| {
             let survive = if relu { 0.5 } else { 1.0 };
             let layer = VolumeLayer::square(Square::Gaussian, n, 1.5, survive);
             let found = ln_volume(1, &vec![layer; depth]).unwrap();
