@@ -42,7 +42,8 @@ impl Statement {
     /// Whether it says that no code uses it, and why.
     fn stands_alone(&self) -> bool {
         let code = self.header.get("Implements").map_or("", String::as_str);
-        code.strip_prefix(NO_CODE).is_some_and(|why| !why.is_empty())
+        code.strip_prefix(NO_CODE)
+            .is_some_and(|why| !why.is_empty())
     }
 
     /// `(chapter, module)` of the entries of `Checked-by` that name a module of the specification.
@@ -203,7 +204,10 @@ fn spec_modules(files: &Files) -> Vec<SpecModule<'_>> {
             found.push(SpecModule {
                 path,
                 name,
-                theorems: citations(&comment.join("\n")).into_iter().map(|c| c.1).collect(),
+                theorems: citations(&comment.join("\n"))
+                    .into_iter()
+                    .map(|c| c.1)
+                    .collect(),
                 tests,
             });
         }
@@ -235,7 +239,10 @@ fn compare(statements: &[Statement], modules: &[SpecModule<'_>], wrong: &mut Vec
             .filter(|m| named.contains(&(m.path, m.name)))
             .collect();
         if of_it.is_empty() {
-            wrong.push(format!("proofs/{}.md: no module of the specification", s.id));
+            wrong.push(format!(
+                "proofs/{}.md: no module of the specification",
+                s.id
+            ));
         }
         for m in of_it.iter().filter(|m| !m.theorems.contains(&s.id)) {
             wrong.push(format!("{}::{} does not cite {}", m.path, m.name, s.id));
@@ -296,7 +303,8 @@ fn examine(files: &Files) -> (Vec<Statement>, Vec<String>) {
 }
 
 /// The table of statements.
-fn index(statements: &[Statement]) -> String {
+fn index(files: &Files) -> String {
+    let (statements, modules) = (examine(files).0, spec_modules(files));
     let mut out = String::from(
         "# Theorems\n\n\
          What the certificates and the exact routines rely on, one statement to a file with its proof.\n\
@@ -307,20 +315,26 @@ fn index(statements: &[Statement]) -> String {
          (from the literature), *conjectured*. No proof is machine-checked.\n\n\
          | theorem | status | arithmetic | implements | specification | other checks |\n|---|---|---|---|---|---|\n",
     );
-    for s in statements {
+    for s in &statements {
         let field = |f: &str| s.header.get(f).map_or("", String::as_str);
-        let modules = s.spec_modules();
-        let chapter = |path: &str| path.trim_start_matches(SPEC).trim_end_matches(".rs").to_string();
+        let named = s.spec_modules();
         let places: Vec<String> = modules
             .iter()
-            .filter(|(path, name)| !s.is_plain_test(path, name))
-            .map(|(path, name)| format!("{}::{name}", chapter(path)))
+            .filter(|m| named.contains(&(m.path, m.name)))
+            .map(|m| {
+                let chapter = m.path.trim_start_matches(SPEC).trim_end_matches(".rs");
+                format!("{chapter}::{}", m.name)
+            })
             .collect();
         out += &format!(
             "| [{id}]({id}.md) | {} | {} | {} | {} | {} |\n",
             field("Status"),
             field("Arithmetic"),
-            if s.stands_alone() { 0 } else { s.list("Implements").len() },
+            if s.stands_alone() {
+                0
+            } else {
+                s.list("Implements").len()
+            },
             places.join(", "),
             s.list("Checked-by").len() - places.len(),
             id = s.id,
@@ -369,7 +383,7 @@ fn the_ledger_is_consistent() {
 #[test]
 fn the_index_is_up_to_date() {
     let files = repository();
-    let text = index(&examine(&files).0);
+    let text = index(&files);
     if std::env::var_os("ISOMETER_BLESS").is_some() {
         fs::write(root().join("proofs/README.md"), text).unwrap();
         return;
@@ -384,13 +398,17 @@ fn the_index_is_up_to_date() {
 /// A ledger of one sound statement.
 fn small() -> Files {
     let proof = "# one\n\nStatus: proved\nArithmetic: exact\nHypotheses: none\n\
-                 Implements: src/a.rs::T::f\nChecked-by: src/a.rs::tests::holds\n\n\
+                 Implements: src/a.rs::T::f\n\
+                 Checked-by: src/a.rs::tests::works, tests/spec/chapter.rs::the_claim\n\n\
                  ## Statement\n\n## Proof\n\nQED\n";
     let source = "impl T {\n/// Theorem: one.\nfn f(x: u8) {}\n}\nmod tests {\n\
-                  /// Theorem: one.\n#[test]\nfn holds() {}\n}\n";
+                  /// Theorem: one.\n#[test]\nfn works() {}\n}\n";
+    let spec = "/// The claim.\n///\n/// Theorem: one.\nmod the_claim {\n    #[test]\n    fn holds() {\n    }\n\n    \
+                #[test]\n    fn tight() {\n    }\n\n    #[test]\n    fn notices() {\n    }\n}\n";
     Files::from([
         ("proofs/one.md".to_string(), proof.to_string()),
         ("src/a.rs".to_string(), source.to_string()),
+        ("tests/spec/chapter.rs".to_string(), spec.to_string()),
     ])
 }
 
@@ -426,7 +444,7 @@ fn planted_faults_are_noticed() {
             "no such function",
         ),
         ("proofs/one.md", "src/a.rs::T::f", "src/a.rs", "no path"),
-        ("proofs/one.md", "tests::holds", "T::f", "not a test"),
+        ("proofs/one.md", "tests::works", "T::f", "not a test"),
         ("proofs/one.md", "## Proof", "## Sketch", "no section"),
         ("proofs/one.md", "QED", "", "does not end"),
         ("src/a.rs", "#[test]", "", "not a test"),
@@ -442,6 +460,66 @@ fn planted_faults_are_noticed() {
             "Note: one",
             "no source cites it",
         ),
+        (
+            "proofs/one.md",
+            ", tests/spec/chapter.rs::the_claim",
+            "",
+            "no module of the specification",
+        ),
+        (
+            "proofs/one.md",
+            ", tests/spec/chapter.rs::the_claim",
+            "",
+            "Checked-by lacks tests/spec/chapter.rs::the_claim",
+        ),
+        (
+            "proofs/one.md",
+            "chapter.rs::the_claim",
+            "chapter.rs::another",
+            "no such function",
+        ),
+        (
+            "tests/spec/chapter.rs",
+            "Theorem: one",
+            "Note: one",
+            "the module cites no theorem",
+        ),
+        (
+            "tests/spec/chapter.rs",
+            "Theorem: one",
+            "Note: one",
+            "does not cite one",
+        ),
+        (
+            "tests/spec/chapter.rs",
+            "Theorem: one",
+            "Theorem: four",
+            "theorem four has no statement",
+        ),
+        (
+            "tests/spec/chapter.rs",
+            "fn holds",
+            "fn hold",
+            "no test holds",
+        ),
+        (
+            "tests/spec/chapter.rs",
+            "fn tight",
+            "fn loose",
+            "no test tight",
+        ),
+        (
+            "tests/spec/chapter.rs",
+            "    #[test]\n    fn notices",
+            "    fn notices",
+            "no test notices",
+        ),
+        (
+            "proofs/one.md",
+            "Implements: src/a.rs::T::f",
+            "Implements: none: ",
+            "Implements",
+        ),
     ];
     for (file, old, new, complaint) in faults {
         let mut files = small();
@@ -454,6 +532,20 @@ fn planted_faults_are_noticed() {
             "{old} -> {new}: expected {complaint}, got {wrong:?}"
         );
     }
+}
+
+/// A statement about the world that no code uses may say so, with a reason.
+#[test]
+fn statements_without_code_say_why() {
+    let mut files = small();
+    let text = files["proofs/one.md"].replace("src/a.rs::T::f", "none: a fact about the world");
+    files.insert("proofs/one.md".into(), text);
+    let source = files["src/a.rs"].replace("Theorem: one", "Note");
+    files.insert("src/a.rs".into(), source);
+    assert_eq!(examine(&files).1, Vec::<String>::new());
+    // no module, and the statement is not in the specification any more
+    files.remove("tests/spec/chapter.rs");
+    assert!(!examine(&files).1.is_empty());
 }
 
 #[test]

@@ -15,7 +15,11 @@ use proptest::sample::select;
 mod output_and_gradients_are_powers_of_alpha {
     use super::*;
 
-    const PLACEMENTS: [Placement; 3] = [Placement::Weights, Placement::Multiplier, Placement::Layer(2)];
+    const PLACEMENTS: [Placement; 3] = [
+        Placement::Weights,
+        Placement::Multiplier,
+        Placement::Layer(2),
+    ];
 
     fn placed(layers: &[Dense], alpha: f64, placement: Placement) -> Vec<Dense> {
         layers
@@ -54,49 +58,89 @@ mod output_and_gradients_are_powers_of_alpha {
         all
     }
 
-    fn obeys(layers: &[Dense], phi: Activation, x: &Scaled, alpha: f64, placement: Placement, powers: &[i64]) -> bool {
+    fn obeys(
+        layers: &[Dense],
+        phi: Activation,
+        x: &Scaled,
+        alpha: f64,
+        placement: Placement,
+        powers: &[i64],
+    ) -> bool {
         let before = everything(layers.to_vec(), phi.clone(), x);
         let after = everything(placed(layers, alpha, placement), phi, x);
         before.iter().zip(&after).zip(powers).all(|((b, a), p)| {
-            b.iter().zip(a).all(|(b, a)| alpha.powi(*p as i32) * b == *a)
+            b.iter()
+                .zip(a)
+                .all(|(b, a)| alpha.powi(*p as i32) * b == *a)
         })
     }
 
     #[test]
     fn holds() {
         let alpha = select(vec![2.0, 0.125, 3.0, 5.0]);
-        check((nets(), alpha, select(&PLACEMENTS[..])), |(net, alpha, placement)| {
-            let powers = powers(placement, net.matrices());
-            let layers = net.dense(false);
-            prop_assert!(obeys(&layers, net.activation(), &net.input(), alpha, placement, &powers));
-            Ok(())
-        });
+        check(
+            (nets(), alpha, select(&PLACEMENTS[..])),
+            |(net, alpha, placement)| {
+                let powers = powers(placement, net.matrices());
+                let layers = net.dense(false);
+                prop_assert!(obeys(
+                    &layers,
+                    net.activation(),
+                    &net.input(),
+                    alpha,
+                    placement,
+                    &powers
+                ));
+                Ok(())
+            },
+        );
     }
 
     #[test]
     fn tight() {
         // with all units open no gradient vanishes: each power is seen, and no other would do
-        check((nets(), select(&PLACEMENTS[..]), any::<u8>()), |(net, placement, which)| {
-            let count = net.matrices();
-            let mut powers = powers(placement, count);
-            let which = which as usize % powers.len();
-            powers[which] += 1;
-            let layers = net.dense(true);
-            let x = Scaled::new(vec![1.0; net.widths[0]]);
-            let all = everything(layers.clone(), net.activation(), &x);
-            prop_assert!(all.iter().flatten().all(|g| *g != 0.0));
-            prop_assert!(!obeys(&layers, net.activation(), &x, 2.0, placement, &powers));
-            Ok(())
-        });
+        check(
+            (nets(), select(&PLACEMENTS[..]), any::<u8>()),
+            |(net, placement, which)| {
+                let count = net.matrices();
+                let mut powers = powers(placement, count);
+                let which = which as usize % powers.len();
+                powers[which] += 1;
+                let layers = net.dense(true);
+                let x = Scaled::new(vec![1.0; net.widths[0]]);
+                let all = everything(layers.clone(), net.activation(), &x);
+                prop_assert!(all.iter().flatten().all(|g| *g != 0.0));
+                prop_assert!(!obeys(
+                    &layers,
+                    net.activation(),
+                    &x,
+                    2.0,
+                    placement,
+                    &powers
+                ));
+                Ok(())
+            },
+        );
     }
 
     #[test]
     fn notices() {
         // with a bias, or an activation that is not homogeneous, there is no such law
-        let net = Net { widths: vec![1, 1], slope: 0.0, seed: 3 };
+        let net = Net {
+            widths: vec![1, 1],
+            slope: 0.0,
+            seed: 3,
+        };
         let powers = powers(Placement::Weights, 2);
         let x = Scaled::new(vec![1.0]);
-        assert!(!obeys(&net.dense(true), Activation::Tanh, &x, 2.0, Placement::Weights, &powers));
+        assert!(!obeys(
+            &net.dense(true),
+            Activation::Tanh,
+            &x,
+            2.0,
+            Placement::Weights,
+            &powers
+        ));
         let layers = |alpha: f64| {
             vec![
                 Dense::new(1, 1, vec![alpha]).with_bias(vec![1.0]),
@@ -147,23 +191,33 @@ mod a_run_on_stored_weights_is_a_run_on_effective_ones {
                 Optimizer::Sgd => g.iter().map(|x| h.rate * x).collect(),
                 Optimizer::Momentum => m.iter().map(|x| h.rate * x).collect(),
                 Optimizer::Sign => g.iter().map(|x| h.rate * x.signum()).collect(),
-                Optimizer::Adam | Optimizer::AdamW => {
-                    (0..n).map(|i| h.rate * m[i] / (v[i].sqrt() + h.epsilon)).collect()
-                }
+                Optimizer::Adam | Optimizer::AdamW => (0..n)
+                    .map(|i| h.rate * m[i] / (v[i].sqrt() + h.epsilon))
+                    .collect(),
                 Optimizer::Lars | Optimizer::Lamb => {
                     let trust = norm(&w) / norm(&g);
                     g.iter().map(|x| h.rate * trust * x).collect()
                 }
             };
             for i in 0..n {
-                let shrink = if decoupled { h.rate * h.decay * w[i] } else { 0.0 };
+                let shrink = if decoupled {
+                    h.rate * h.decay * w[i]
+                } else {
+                    0.0
+                };
                 w[i] -= step[i] + shrink;
             }
         }
         w.iter().map(|x| alpha * x).collect()
     }
 
-    const HYPER: Hyper = Hyper { rate: 0.0625, l2: 0.5, clip: 64.0, epsilon: 0.125, decay: 0.25 };
+    const HYPER: Hyper = Hyper {
+        rate: 0.0625,
+        l2: 0.5,
+        clip: 64.0,
+        epsilon: 0.125,
+        decay: 0.25,
+    };
 
     fn translated(optimizer: Optimizer, alpha: f64) -> Hyper {
         let e = optimizer.equivalent();
@@ -191,21 +245,38 @@ mod a_run_on_stored_weights_is_a_run_on_effective_ones {
 
     #[test]
     fn holds() {
-        check((select(&OPTIMIZERS[..]), starts(), -3..=3i32), |(optimizer, start, e)| {
-            let alpha = 2f64.powi(e);
-            let stored = run(optimizer, &start, alpha, &HYPER);
-            let effective = run(optimizer, &start, 1.0, &translated(optimizer, alpha));
-            prop_assert_eq!(stored, effective);
-            Ok(())
-        });
+        check(
+            (select(&OPTIMIZERS[..]), starts(), -3..=3i32),
+            |(optimizer, start, e)| {
+                let alpha = 2f64.powi(e);
+                let stored = run(optimizer, &start, alpha, &HYPER);
+                let effective = run(optimizer, &start, 1.0, &translated(optimizer, alpha));
+                prop_assert_eq!(stored, effective);
+                Ok(())
+            },
+        );
     }
 
     #[test]
     fn tight() {
         // one step, in closed form: SGD on w moves W by alpha^2 times the rate
         let start = [3.0, 1.0];
-        let h = Hyper { l2: 0.0, clip: f64::INFINITY, ..HYPER };
-        let moved = |alpha: f64| run(Optimizer::Sgd, &start, alpha, &Hyper { rate: h.rate * 1e-6, ..h })[0] - start[0];
+        let h = Hyper {
+            l2: 0.0,
+            clip: f64::INFINITY,
+            ..HYPER
+        };
+        let moved = |alpha: f64| {
+            run(
+                Optimizer::Sgd,
+                &start,
+                alpha,
+                &Hyper {
+                    rate: h.rate * 1e-6,
+                    ..h
+                },
+            )[0] - start[0]
+        };
         assert!((moved(2.0) / moved(1.0) - 4.0).abs() < 1e-4);
     }
 
@@ -218,7 +289,10 @@ mod a_run_on_stored_weights_is_a_run_on_effective_ones {
             let stored = run(optimizer, &start, alpha, &HYPER);
             let t = translated(optimizer, alpha);
             if optimizer != Optimizer::Lars {
-                let wrong = Hyper { rate: HYPER.rate, ..translated(optimizer, alpha) };
+                let wrong = Hyper {
+                    rate: HYPER.rate,
+                    ..translated(optimizer, alpha)
+                };
                 assert_ne!(stored, run(optimizer, &start, 1.0, &wrong), "{optimizer:?}");
             }
             if optimizer != Optimizer::Sign {
@@ -232,11 +306,14 @@ mod a_run_on_stored_weights_is_a_run_on_effective_ones {
 /// alpha changes growth by its powers, and conditioning not at all.
 #[test]
 fn alpha_changes_growth_and_never_conditioning() {
-    check((1..=5i64, prop::collection::vec(1..=9i64, 2..5)), |(alpha, d)| {
-        let a = Exact::with_spectrum(d.len(), d.len(), &d, 1).0;
-        prop_assert!(cond(&a).meets(cond(&a.scaled(alpha))));
-        let ratio = two(&a.scaled(alpha)).over(two(&a));
-        prop_assert!(ratio.contains(alpha as f64) && ratio.is_narrow(1e-12));
-        Ok(())
-    });
+    check(
+        (1..=5i64, prop::collection::vec(1..=9i64, 2..5)),
+        |(alpha, d)| {
+            let a = Exact::with_spectrum(d.len(), d.len(), &d, 1).0;
+            prop_assert!(cond(&a).meets(cond(&a.scaled(alpha))));
+            let ratio = two(&a.scaled(alpha)).over(two(&a));
+            prop_assert!(ratio.contains(alpha as f64) && ratio.is_narrow(1e-12));
+            Ok(())
+        },
+    );
 }

@@ -318,7 +318,11 @@ mod a_complex_matrix_has_the_singular_values_of_its_real_embedding {
     use super::*;
 
     fn complex(b: &Exact, c: &Exact) -> Vec<[f64; 2]> {
-        b.doubles().into_iter().zip(c.doubles()).map(|(x, y)| [x, y]).collect()
+        b.doubles()
+            .into_iter()
+            .zip(c.doubles())
+            .map(|(x, y)| [x, y])
+            .collect()
     }
 
     fn embedded(b: &Exact, c: &Exact) -> Exact {
@@ -336,10 +340,12 @@ mod a_complex_matrix_has_the_singular_values_of_its_real_embedding {
     }
 
     fn pairs() -> impl Strategy<Value = (Exact, Exact)> {
-        (structured::draws(), any::<u64>(), 1..=4usize, 1..=4usize).prop_map(|(draw, seed, m, n)| {
-            let b = draw.build(m, n);
-            (b, structured::Draw { seed, ..draw }.build(m, n))
-        })
+        (structured::draws(), any::<u64>(), 1..=4usize, 1..=4usize).prop_map(
+            |(draw, seed, m, n)| {
+                let b = draw.build(m, n);
+                (b, structured::Draw { seed, ..draw }.build(m, n))
+            },
+        )
     }
 
     fn counts(exact: &IntegerMatrix, s: f64) -> (usize, usize) {

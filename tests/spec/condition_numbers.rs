@@ -56,11 +56,14 @@ mod the_condition_number_is_unchanged_by_a_multiplier {
 
     #[test]
     fn holds() {
-        check((matrices(6), 1..=999i64, any::<bool>()), |(a, c, negative)| {
-            let (before, after) = (cond(&a), cond(&a.scaled(if negative { -c } else { c })));
-            prop_assert!(before.meets(after), "{:?} {:?}", before, after);
-            Ok(())
-        });
+        check(
+            (matrices(6), 1..=999i64, any::<bool>()),
+            |(a, c, negative)| {
+                let (before, after) = (cond(&a), cond(&a.scaled(if negative { -c } else { c })));
+                prop_assert!(before.meets(after), "{:?} {:?}", before, after);
+                Ok(())
+            },
+        );
     }
 
     #[test]
@@ -200,8 +203,8 @@ mod the_condition_number_of_a_product_is_at_least_their_quotient {
 ///
 /// Theorem: singular-value-perturbation.
 mod singular_values_move_no_further_than_the_norm_of_a_perturbation {
-    use super::*;
     use super::super::support::two;
+    use super::*;
 
     fn extremes(a: &Exact) -> [Limits; 2] {
         let [top, bottom, _] = conditioning(a);
@@ -288,7 +291,10 @@ mod a_prescribed_spectrum_is_found_again {
         });
         check_given(1, prescribed(), |(a, values)| {
             let (found, error) = second_opinion(&a)?;
-            let agrees = values.iter().zip(&found).all(|(x, y)| (x - y).abs() <= error);
+            let agrees = values
+                .iter()
+                .zip(&found)
+                .all(|(x, y)| (x - y).abs() <= error);
             Some(if agrees {
                 Ok(())
             } else {
@@ -302,7 +308,11 @@ mod a_prescribed_spectrum_is_found_again {
         check(prescribed(), |(a, values)| {
             let [top, bottom, _] = conditioning(&a);
             prop_assert!(top.is_narrow(1e-12));
-            prop_assert!(values[values.len() - 1] > 0.0 || bottom.hi == 0.0, "{:?}", bottom);
+            prop_assert!(
+                values[values.len() - 1] > 0.0 || bottom.hi == 0.0,
+                "{:?}",
+                bottom
+            );
             Ok(())
         });
     }

@@ -51,8 +51,11 @@ mod inertia_counts_the_singular_values_below_a_threshold {
             let plain = a.view(|v| singular_values(v).unwrap());
             let unit = 2f64.powi(plain.exponent as i32);
             let error = plain.error * unit;
-            let sure = |f: &dyn Fn(f64) -> bool| plain.values.iter().filter(|x| f(**x * unit)).count();
-            prop_assert!(c.below >= sure(&|x| x + error < s) && c.above >= sure(&|x| x - error > s));
+            let sure =
+                |f: &dyn Fn(f64) -> bool| plain.values.iter().filter(|x| f(**x * unit)).count();
+            prop_assert!(
+                c.below >= sure(&|x| x + error < s) && c.above >= sure(&|x| x - error > s)
+            );
             Ok(())
         });
     }
@@ -80,9 +83,19 @@ mod inertia_counts_the_singular_values_below_a_threshold {
         let at = (5 * c) as f64;
         let count = |s: f64| integers(&a).count_below(s, 0, BUDGET).unwrap();
         assert_eq!((count(at).below, count(at).equal), (1, 2));
-        assert_eq!((count(at.next_up()).below, count(at.next_up()).equal), (3, 0));
-        assert_eq!((count(at.next_down()).above, count(at.next_down()).equal), (2, 0));
-        assert!(!integers(&a).proves_sigma_max_in(at.next_up(), 2.0 * at, 0, BUDGET).unwrap());
+        assert_eq!(
+            (count(at.next_up()).below, count(at.next_up()).equal),
+            (3, 0)
+        );
+        assert_eq!(
+            (count(at.next_down()).above, count(at.next_down()).equal),
+            (2, 0)
+        );
+        assert!(
+            !integers(&a)
+                .proves_sigma_max_in(at.next_up(), 2.0 * at, 0, BUDGET)
+                .unwrap()
+        );
     }
 }
 
@@ -95,13 +108,16 @@ mod fraction_free_elimination_finds_the_signature {
     #[test]
     fn holds() {
         // zeros on the diagonal of A^T A - s^2 I: columns of one length s
-        check((prop::collection::vec(1..=9i64, 1..6), 1..=9i64), |(v, c)| {
-            let n = v.len() + 1;
-            let (q, s) = Exact::reflection(n, n, &[&[c], &v[..]].concat());
-            let found = integers(&q).count_below(s as f64, 0, BUDGET).unwrap();
-            prop_assert_eq!((found.below, found.equal, found.above), (0, n, 0));
-            Ok(())
-        });
+        check(
+            (prop::collection::vec(1..=9i64, 1..6), 1..=9i64),
+            |(v, c)| {
+                let n = v.len() + 1;
+                let (q, s) = Exact::reflection(n, n, &[&[c], &v[..]].concat());
+                let found = integers(&q).count_below(s as f64, 0, BUDGET).unwrap();
+                prop_assert_eq!((found.below, found.equal, found.above), (0, n, 0));
+                Ok(())
+            },
+        );
     }
 
     #[test]

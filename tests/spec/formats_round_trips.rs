@@ -22,14 +22,24 @@ fn only(name: &str, bytes: Vec<u8>) -> Tensor {
 }
 
 /// An array in the format npy, written by the npyz crate; row after row in memory order C.
-fn npy(rows: usize, cols: usize, fortran: bool, big: bool, value: impl Fn(usize) -> f64) -> Vec<u8> {
+fn npy(
+    rows: usize,
+    cols: usize,
+    fortran: bool,
+    big: bool,
+    value: impl Fn(usize) -> f64,
+) -> Vec<u8> {
     use npyz::WriterBuilder;
     let endian = if big { ">f8" } else { "<f8" };
     let mut bytes = Vec::new();
     let mut writer = npyz::WriteOptions::new()
         .dtype(npyz::DType::Plain(endian.parse().unwrap()))
         .shape(&[rows as u64, cols as u64])
-        .order(if fortran { npyz::Order::Fortran } else { npyz::Order::C })
+        .order(if fortran {
+            npyz::Order::Fortran
+        } else {
+            npyz::Order::C
+        })
         .writer(&mut bytes)
         .begin_nd()
         .unwrap();
@@ -47,21 +57,36 @@ mod npy_comes_back_bit_for_bit {
     #[test]
     fn holds() {
         let shape = (1usize..6, 1usize..6);
-        check((shape, any::<bool>(), any::<bool>(), any::<u64>()), |((rows, cols), fortran, big, seed)| {
-            let found = bits(&only("x.npy", npy(rows, cols, fortran, big, |k| value(seed, k))));
-            for (t, found) in found.into_iter().enumerate() {
-                let (i, j) = (t / cols, t % cols);
-                let k = if fortran { i + j * rows } else { t };
-                prop_assert_eq!(found, value(seed, k).to_bits());
-            }
-            Ok(())
-        });
+        check(
+            (shape, any::<bool>(), any::<bool>(), any::<u64>()),
+            |((rows, cols), fortran, big, seed)| {
+                let found = bits(&only(
+                    "x.npy",
+                    npy(rows, cols, fortran, big, |k| value(seed, k)),
+                ));
+                for (t, found) in found.into_iter().enumerate() {
+                    let (i, j) = (t / cols, t % cols);
+                    let k = if fortran { i + j * rows } else { t };
+                    prop_assert_eq!(found, value(seed, k).to_bits());
+                }
+                Ok(())
+            },
+        );
     }
 
     #[test]
     fn tight() {
         // the ends of the range, both zeros, and the neighbours of 1
-        let hard = [f64::MAX, f64::MIN_POSITIVE, 5e-324, -0.0, 0.0, 1f64.next_up(), 1f64.next_down(), -f64::MAX];
+        let hard = [
+            f64::MAX,
+            f64::MIN_POSITIVE,
+            5e-324,
+            -0.0,
+            0.0,
+            1f64.next_up(),
+            1f64.next_down(),
+            -f64::MAX,
+        ];
         let found = bits(&only("x.npy", npy(2, 4, false, true, |k| hard[k])));
         assert_eq!(found, hard.map(f64::to_bits));
     }
@@ -87,7 +112,11 @@ mod npz_comes_back_bit_for_bit {
 
     fn archive(arrays: &[(usize, usize)], seed: u64, deflated: bool) -> Vec<u8> {
         let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-        let method = if deflated { zip::CompressionMethod::Deflated } else { zip::CompressionMethod::Stored };
+        let method = if deflated {
+            zip::CompressionMethod::Deflated
+        } else {
+            zip::CompressionMethod::Stored
+        };
         for (t, (rows, cols)) in arrays.iter().enumerate() {
             let options = SimpleFileOptions::default().compression_method(method);
             zip.start_file(format!("t{t}.npy"), options).unwrap();
@@ -116,16 +145,20 @@ mod npz_comes_back_bit_for_bit {
 
     #[test]
     fn holds() {
-        check((shapes(), any::<u64>(), any::<bool>()), |(arrays, seed, deflated)| {
-            round_trip(&arrays, seed, deflated)
-        });
+        check(
+            (shapes(), any::<u64>(), any::<bool>()),
+            |(arrays, seed, deflated)| round_trip(&arrays, seed, deflated),
+        );
     }
 
     #[test]
     fn tight() {
         // deflated or not, the arrays are the same; the files are not
         let arrays = [(4, 4), (1, 3)];
-        assert_ne!(archive(&arrays, 1 << 40, true), archive(&arrays, 1 << 40, false));
+        assert_ne!(
+            archive(&arrays, 1 << 40, true),
+            archive(&arrays, 1 << 40, false)
+        );
         round_trip(&arrays, 1 << 40, true).unwrap();
         round_trip(&arrays, 1 << 40, false).unwrap();
     }
@@ -157,11 +190,22 @@ mod safetensors_come_back_bit_for_bit {
         let buffers: Vec<Vec<u8>> = shapes
             .iter()
             .enumerate()
-            .map(|(t, (r, c))| (0..r * c).flat_map(|k| single(seed, t, k).to_le_bytes()).collect())
+            .map(|(t, (r, c))| {
+                (0..r * c)
+                    .flat_map(|k| single(seed, t, k).to_le_bytes())
+                    .collect()
+            })
             .collect();
-        let views = shapes.iter().zip(&buffers).enumerate().map(|(t, (&(r, c), bytes))| {
-            (format!("t{t}"), TensorView::new(Dtype::F32, vec![r, c], bytes).unwrap())
-        });
+        let views = shapes
+            .iter()
+            .zip(&buffers)
+            .enumerate()
+            .map(|(t, (&(r, c), bytes))| {
+                (
+                    format!("t{t}"),
+                    TensorView::new(Dtype::F32, vec![r, c], bytes).unwrap(),
+                )
+            });
         serialize(views, None).unwrap()
     }
 
@@ -192,10 +236,15 @@ mod safetensors_come_back_bit_for_bit {
     #[test]
     fn tight() {
         // half precision widens exactly, every one of its finite values
-        let all: Vec<u16> = (0..=u16::MAX).filter(|b| half::f16::from_bits(*b).is_finite()).collect();
+        let all: Vec<u16> = (0..=u16::MAX)
+            .filter(|b| half::f16::from_bits(*b).is_finite())
+            .collect();
         let raw: Vec<u8> = all.iter().flat_map(|b| b.to_le_bytes()).collect();
         let view = TensorView::new(Dtype::F16, vec![1, all.len()], &raw).unwrap();
-        let found = bits(&only("x.safetensors", serialize([("t", view)], None).unwrap()));
+        let found = bits(&only(
+            "x.safetensors",
+            serialize([("t", view)], None).unwrap(),
+        ));
         let expected: Vec<u64> = all
             .iter()
             .map(|b| f64::from(half::f16::from_bits(*b)).to_bits())
@@ -223,13 +272,19 @@ mod text_and_matrix_market_come_back_bit_for_bit {
     use super::*;
 
     fn numbers() -> impl Strategy<Value = Vec<f64>> {
-        prop::collection::vec(any::<u64>().prop_map(|b| f64::from_bits(b >> 1 & !(1 << 62) | b << 63)), 1..20)
+        prop::collection::vec(
+            any::<u64>().prop_map(|b| f64::from_bits(b >> 1 & !(1 << 62) | b << 63)),
+            1..20,
+        )
     }
 
     /// As text and as a Matrix Market array, printed by `print`.
     fn files(numbers: &[f64], print: impl Fn(f64) -> String) -> [(&'static str, Vec<u8>); 2] {
         let csv: String = numbers.iter().map(|x| print(*x) + "\n").collect();
-        let mtx = format!("%%MatrixMarket matrix array real general\n{} 1\n{csv}", numbers.len());
+        let mtx = format!(
+            "%%MatrixMarket matrix array real general\n{} 1\n{csv}",
+            numbers.len()
+        );
         [("x.csv", csv.into_bytes()), ("x.mtx", mtx.into_bytes())]
     }
 
@@ -255,17 +310,26 @@ mod text_and_matrix_market_come_back_bit_for_bit {
         // 17 significant digits are needed
         let x = 1.0 + 2.0 * f64::EPSILON;
         assert!(comes_back(&[x], |x| format!("{x:.16e}")));
-        assert!(!comes_back(&[9007199254740993.0f64.next_up()], |x| format!("{x:.14e}")));
+        assert!(!comes_back(
+            &[9007199254740993.0f64.next_up()],
+            |x| format!("{x:.14e}")
+        ));
         // halfway between two doubles the even one is read
         let tie = "1.00000000000000011102230246251565404236316680908203125";
-        assert_eq!(bits(&only("x.csv", tie.as_bytes().to_vec())), [1f64.to_bits()]);
+        assert_eq!(
+            bits(&only("x.csv", tie.as_bytes().to_vec())),
+            [1f64.to_bits()]
+        );
     }
 
     #[test]
     fn notices() {
         // with one digit more the tie is broken upward
         let above = "1.000000000000000111022302462515654042363166809082031251";
-        assert_eq!(bits(&only("x.csv", above.as_bytes().to_vec())), [1f64.next_up().to_bits()]);
+        assert_eq!(
+            bits(&only("x.csv", above.as_bytes().to_vec())),
+            [1f64.next_up().to_bits()]
+        );
         // six digits lose most doubles
         assert!(!comes_back(&[std::f64::consts::PI], |x| format!("{x:.6e}")));
     }

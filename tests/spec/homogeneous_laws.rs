@@ -38,7 +38,9 @@ mod every_layer_pairs_with_its_gradient_to_the_output {
     use super::*;
 
     fn pairings(mlp: &Mlp, x: &Scaled, count: usize) -> (f64, Vec<f64>) {
-        backward(mlp, x, |y, g| (y, (1..=count).map(|l| number(g.euler(l))).collect()))
+        backward(mlp, x, |y, g| {
+            (y, (1..=count).map(|l| number(g.euler(l))).collect())
+        })
     }
 
     #[test]
@@ -95,14 +97,18 @@ mod gates_are_fair_coins {
     fn pairs() -> impl Strategy<Value = Pair> {
         let odd = || select(vec![-3.0, -1.0, 1.0, 3.0]);
         let u = (1..=4i32, -4..=4i32).prop_map(|(a, b)| [f64::from(a), f64::from(b)]);
-        ([odd(), odd(), odd(), odd()], [odd(), odd()], select(vec![0.0, 0.25]), u).prop_map(
-            |(first, w, slope, u)| Pair {
+        (
+            [odd(), odd(), odd(), odd()],
+            [odd(), odd()],
+            select(vec![0.0, 0.25]),
+            u,
+        )
+            .prop_map(|(first, w, slope, u)| Pair {
                 first,
                 second: [w[0], 2.0, w[1], -2.0],
                 slope,
                 u,
-            },
-        )
+            })
     }
 
     /// Sums of `|J u|^2` and `|J u|^4` over all 64 flips.
@@ -111,10 +117,20 @@ mod gates_are_fair_coins {
         for bits in 0..64u32 {
             let flipped = |w: &[f64; 4], rows: u32, cols: Option<u32>| {
                 (0..4u32)
-                    .map(|t| w[t as usize] * sign(bits, rows + t / 2) * cols.map_or(1.0, |c| sign(bits, c + t % 2)))
+                    .map(|t| {
+                        w[t as usize]
+                            * sign(bits, rows + t / 2)
+                            * cols.map_or(1.0, |c| sign(bits, c + t % 2))
+                    })
                     .collect::<Vec<f64>>()
             };
-            let b = |k: u32| if flip_bias { bias * sign(bits, k) } else { bias };
+            let b = |k: u32| {
+                if flip_bias {
+                    bias * sign(bits, k)
+                } else {
+                    bias
+                }
+            };
             let mut first = Dense::new(2, 2, flipped(&p.first, 0, None));
             if bias != 0.0 {
                 first = first.with_bias(vec![b(0), b(1)]);
@@ -174,7 +190,8 @@ mod gates_are_fair_coins {
                 let law = gaussian(&[3, n], &[1.5], a).jvp().unwrap();
                 let mean = 1.5 / 3.0 * n as f64 * (1.0 + a * a) / 2.0;
                 assert!(near(law.ln_mean_square(), mean.ln()));
-                let ratio = 1.0 + (6.0 * (1.0 + a.powi(4)) / (1.0 + a * a).powi(2) - 1.0) / n as f64;
+                let ratio =
+                    1.0 + (6.0 * (1.0 + a.powi(4)) / (1.0 + a * a).powi(2) - 1.0) / n as f64;
                 assert!(near(law.kurtosis_ratio(), ratio));
             }
         }
@@ -206,7 +223,10 @@ mod weight_gradients_of_all_layers_share_one_law {
             let g = trace.backward(&Scaled::new(vec![1.0]));
             for l in 1..=net.matrices() {
                 let (delta, x) = (g.delta(l).to_vec(), trace.weight_input(l).to_vec());
-                let outer: Vec<f64> = delta.iter().flat_map(|d| x.iter().map(move |x| d * x)).collect();
+                let outer: Vec<f64> = delta
+                    .iter()
+                    .flat_map(|d| x.iter().map(move |x| d * x))
+                    .collect();
                 prop_assert_eq!(g.weight(l).to_vec(), outer);
             }
             Ok(())
@@ -249,7 +269,12 @@ mod moments_of_a_gated_layer_are_binomial_sums {
     use super::*;
 
     fn factor(n: usize, below: f64) -> ProductLaw {
-        let one = Factor::Gated { n, gate: 0.5, below, scale: 1.0 };
+        let one = Factor::Gated {
+            n,
+            gate: 0.5,
+            below,
+            scale: 1.0,
+        };
         ProductLaw::new(&[(one, 1)]).unwrap()
     }
 
@@ -259,8 +284,7 @@ mod moments_of_a_gated_layer_are_binomial_sums {
         let mut sum = 0.0;
         for k in 0..=n {
             let (open, shut) = (k as f64, (n - k) as f64);
-            sum += weight
-                * (2.0 * (open + a.powi(4) * shut) + (open + a * a * shut).powi(2));
+            sum += weight * (2.0 * (open + a.powi(4) * shut) + (open + a * a * shut).powi(2));
             weight *= (n - k) as f64 / (k + 1) as f64;
         }
         sum
@@ -306,7 +330,14 @@ mod a_probability_lies_within_its_error {
     use super::*;
 
     fn law(degrees: usize) -> ProductLaw {
-        ProductLaw::new(&[(Factor::ChiSquare { n: degrees, scale: 1.0 }, 1)]).unwrap()
+        ProductLaw::new(&[(
+            Factor::ChiSquare {
+                n: degrees,
+                scale: 1.0,
+            },
+            1,
+        )])
+        .unwrap()
     }
 
     /// `P(chi2_(2k) <= e^x)`, a finite sum.
@@ -326,7 +357,10 @@ mod a_probability_lies_within_its_error {
         check_few(32, (1..12usize, -2.0..5.0f64), |(k, x)| {
             let found = law(2 * k).cdf_ln_square(x);
             let rounding = 64.0 * f64::EPSILON;
-            prop_assert!((found.value - truth(k, x)).abs() <= found.error + rounding, "{found:?}");
+            prop_assert!(
+                (found.value - truth(k, x)).abs() <= found.error + rounding,
+                "{found:?}"
+            );
             Ok(())
         });
     }
@@ -359,7 +393,10 @@ mod the_rank_is_the_smallest_number_of_open_gates {
     fn law(widths: &[usize]) -> RankLaw {
         let layers: Vec<GatedLayer> = widths[1..]
             .iter()
-            .map(|&width| GatedLayer { width, survive: 0.5 })
+            .map(|&width| GatedLayer {
+                width,
+                survive: 0.5,
+            })
             .collect();
         RankLaw::new(widths[0], &layers).unwrap()
     }
@@ -371,7 +408,11 @@ mod the_rank_is_the_smallest_number_of_open_gates {
             .map(|bits| {
                 let rows = |w: &[f64; 4], k: u32, c: Option<u32>| {
                     (0..4u32)
-                        .map(|t| w[t as usize] * sign(bits, k + t / 2) * c.map_or(1.0, |c| sign(bits, c + t % 2)))
+                        .map(|t| {
+                            w[t as usize]
+                                * sign(bits, k + t / 2)
+                                * c.map_or(1.0, |c| sign(bits, c + t % 2))
+                        })
                         .collect::<Vec<f64>>()
                 };
                 let layers = vec![
@@ -397,7 +438,11 @@ mod the_rank_is_the_smallest_number_of_open_gates {
         let (law, ranks) = (law(&[2, 2, 2]), ranks());
         for r in 0..=2 {
             let share = ranks.iter().filter(|x| **x == r).count() as f64 / 64.0;
-            assert!(near(law.probability(r), share), "{r}: {share} {}", law.probability(r));
+            assert!(
+                near(law.probability(r), share),
+                "{r}: {share} {}",
+                law.probability(r)
+            );
         }
     }
 
@@ -435,23 +480,30 @@ mod trace_moments_obey_a_recursion {
     fn holds() {
         // with one input J is a vector: the law of |J u|^2 has the same moments
         let widths = prop::collection::vec(1..12usize, 1..5);
-        check_few(4, (widths, select(vec![0.0, 0.3, 1.0])), |(mut widths, a)| {
-            widths.insert(0, 1);
-            let found = trace_moments(1, &layers(&widths, 1.5, a)).unwrap();
-            let s = vec![1.5; widths.len() - 1];
-            let law = gaussian(&widths, &s, a).jvp().unwrap();
-            prop_assert!(near(found.ln_mean_trace, law.ln_mean_square()));
-            let ratio = found.ln_mean_squared_trace - 2.0 * found.ln_mean_trace;
-            prop_assert!(near(ratio, law.ln_kurtosis_ratio()));
-            Ok(())
-        });
+        check_few(
+            4,
+            (widths, select(vec![0.0, 0.3, 1.0])),
+            |(mut widths, a)| {
+                widths.insert(0, 1);
+                let found = trace_moments(1, &layers(&widths, 1.5, a)).unwrap();
+                let s = vec![1.5; widths.len() - 1];
+                let law = gaussian(&widths, &s, a).jvp().unwrap();
+                prop_assert!(near(found.ln_mean_trace, law.ln_mean_square()));
+                let ratio = found.ln_mean_squared_trace - 2.0 * found.ln_mean_trace;
+                prop_assert!(near(ratio, law.ln_kurtosis_ratio()));
+                Ok(())
+            },
+        );
     }
 
     #[test]
     fn tight() {
         // one input: tr (J^T J)^2 = (tr J^T J)^2 always
         let found = trace_moments(1, &layers(&[1, 4, 5], 2.0, 0.0)).unwrap();
-        assert!(near(found.ln_mean_trace_of_square, found.ln_mean_squared_trace));
+        assert!(near(
+            found.ln_mean_trace_of_square,
+            found.ln_mean_squared_trace
+        ));
     }
 
     #[test]
@@ -473,16 +525,22 @@ mod volumes_grow_by_independent_factors {
     #[test]
     fn holds() {
         // lengths: the law of |J u|^2 given that it is not zero
-        check_few(4, (1..20usize, 1..6usize, any::<bool>()), |(n, depth, relu)| {
-            let survive = if relu { 0.5 } else { 1.0 };
-            let layer = VolumeLayer::square(Square::Gaussian, n, 1.5, survive);
-            let found = ln_volume(1, &vec![layer; depth]).unwrap();
-            let (widths, s) = (vec![n; depth + 1], vec![1.5; depth]);
-            let law = gaussian(&widths, &s, if relu { 0.0 } else { 1.0 }).jvp().unwrap();
-            prop_assert!(near(2.0 * found.mean, law.mean_ln_square()));
-            prop_assert!(near(4.0 * found.variance, law.var_ln_square()));
-            Ok(())
-        });
+        check_few(
+            4,
+            (1..20usize, 1..6usize, any::<bool>()),
+            |(n, depth, relu)| {
+                let survive = if relu { 0.5 } else { 1.0 };
+                let layer = VolumeLayer::square(Square::Gaussian, n, 1.5, survive);
+                let found = ln_volume(1, &vec![layer; depth]).unwrap();
+                let (widths, s) = (vec![n; depth + 1], vec![1.5; depth]);
+                let law = gaussian(&widths, &s, if relu { 0.0 } else { 1.0 })
+                    .jvp()
+                    .unwrap();
+                prop_assert!(near(2.0 * found.mean, law.mean_ln_square()));
+                prop_assert!(near(4.0 * found.variance, law.var_ln_square()));
+                Ok(())
+            },
+        );
     }
 
     #[test]

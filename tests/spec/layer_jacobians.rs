@@ -21,7 +21,11 @@ mod backpropagation_is_the_adjoint_of_the_tangent_map {
         for l in 1..=mlp.depth() {
             let w = mlp.layer(l);
             x = (0..w.rows)
-                .map(|i| (0..w.cols).map(|j| w.weights[i * w.cols + j].abs() * x[j]).sum())
+                .map(|i| {
+                    (0..w.cols)
+                        .map(|j| w.weights[i * w.cols + j].abs() * x[j])
+                        .sum()
+                })
                 .collect();
             roundings += w.rows.max(w.cols) + 2;
         }
@@ -36,10 +40,18 @@ mod backpropagation_is_the_adjoint_of_the_tangent_map {
 
     #[test]
     fn holds() {
-        let smooth = select(vec![Activation::Tanh, Activation::Sin, Activation::Erf, Activation::Sigmoid]);
+        let smooth = select(vec![
+            Activation::Tanh,
+            Activation::Sin,
+            Activation::Erf,
+            Activation::Sigmoid,
+        ]);
         check((nets(), smooth, any::<u64>()), |(net, phi, seed)| {
             let mlp = build(net.dense(false), phi);
-            let (u, v) = (probe(mlp.width(0), seed), probe(mlp.width(mlp.depth()), !seed));
+            let (u, v) = (
+                probe(mlp.width(0), seed),
+                probe(mlp.width(mlp.depth()), !seed),
+            );
             // slopes of these activations are at most 1.13
             let (size, k) = size(&mlp, &u, &v);
             let bound = 2.0 * gamma(k) * size * 1.13f64.powi(mlp.depth() as i32);
@@ -53,7 +65,10 @@ mod backpropagation_is_the_adjoint_of_the_tangent_map {
         // where nothing is rounded, the two numbers are one
         check((nets(), any::<u64>()), |(net, seed)| {
             let mlp = net.mlp();
-            let (u, v) = (probe(mlp.width(0), seed), probe(mlp.width(mlp.depth()), !seed));
+            let (u, v) = (
+                probe(mlp.width(0), seed),
+                probe(mlp.width(mlp.depth()), !seed),
+            );
             prop_assert_eq!(defect(&mlp, &net.input(), &u, &v), 0.0);
             Ok(())
         });
@@ -84,7 +99,9 @@ mod the_gradient_is_at_most_the_product_of_layer_norms {
     use super::*;
 
     fn exact(layer: &Dense) -> Exact {
-        Exact::from_fn(layer.rows, layer.cols, |i, j| layer.weights[i * layer.cols + j] as i64)
+        Exact::from_fn(layer.rows, layer.cols, |i, j| {
+            layer.weights[i * layer.cols + j] as i64
+        })
     }
 
     fn bound(layers: &[Dense]) -> Limits {
@@ -128,23 +145,30 @@ mod the_gradient_is_at_most_the_product_of_layer_norms {
     #[test]
     fn tight() {
         // isometries and open gates
-        check((1..=4usize, any::<u64>(), 1..=3usize), |(n, seed, depth)| {
-            let draw = Draw { structure: Structure::Isometry, grade: 0, seed };
-            let q = draw.build(n, n);
-            let square = Dense::new(n, n, q.doubles());
-            let mut layers = vec![square; depth];
-            layers.push(Dense::new(1, n, q.doubles()[..n].to_vec()));
-            let x = probe(n, seed);
-            let ratio = gradient(&layers, Activation::Abs, &x);
-            // |z| has slopes of size 1 but at 0
-            let dead = build(layers.clone(), Activation::Abs)
-                .forward(&x)
-                .pre_activation(1)
-                .to_vec()
-                .contains(&0.0);
-            prop_assert!(dead || depth > 1 || ratio.meets(bound(&layers)));
-            Ok(())
-        });
+        check(
+            (1..=4usize, any::<u64>(), 1..=3usize),
+            |(n, seed, depth)| {
+                let draw = Draw {
+                    structure: Structure::Isometry,
+                    grade: 0,
+                    seed,
+                };
+                let q = draw.build(n, n);
+                let square = Dense::new(n, n, q.doubles());
+                let mut layers = vec![square; depth];
+                layers.push(Dense::new(1, n, q.doubles()[..n].to_vec()));
+                let x = probe(n, seed);
+                let ratio = gradient(&layers, Activation::Abs, &x);
+                // |z| has slopes of size 1 but at 0
+                let dead = build(layers.clone(), Activation::Abs)
+                    .forward(&x)
+                    .pre_activation(1)
+                    .to_vec()
+                    .contains(&0.0);
+                prop_assert!(dead || depth > 1 || ratio.meets(bound(&layers)));
+                Ok(())
+            },
+        );
     }
 
     #[test]

@@ -16,34 +16,47 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 fn smooth() -> impl Strategy<Value = Activation> {
-    select(vec![Activation::Tanh, Activation::Erf, Activation::Gelu, Activation::Silu])
+    select(vec![
+        Activation::Tanh,
+        Activation::Erf,
+        Activation::Gelu,
+        Activation::Silu,
+    ])
 }
 
 /// The correlation map is convex, keeps 1 fixed, and has slope `chi_1` there.
 ///
 /// Theorem: correlation-map-convexity.
 mod the_correlation_map_is_convex_with_slope_chi_at_one {
-    use super::*;
     use super::super::support::check_few;
+    use super::*;
 
     #[test]
     fn holds() {
-        check_few(8, (select(vec![Activation::Tanh, Activation::Erf, Activation::Relu]), 0.2..1.0f64, 0.05..1.0f64), |(phi, share, q)| {
-            // variances that make q a fixed point, this share of it from the weights
-            let unit = LengthMap::new(phi.clone(), 1.0, 0.0).unwrap().next(q).value;
-            let map = LengthMap::new(phi, share * q / unit, (1.0 - share) * q).unwrap();
-            let at = |g: f64| map.correlate(q, g).gap;
-            let gaps: Vec<f64> = (0..=8).map(|k| f64::from(k) / 8.0).collect();
-            for t in gaps.windows(3) {
-                let [x, y, z] = [at(t[0]), at(t[1]), at(t[2])];
-                let slack = x.error + 2.0 * y.error + z.error + 1e-14;
-                prop_assert!(x.value + z.value <= 2.0 * y.value + slack);
-            }
-            prop_assert_eq!(at(0.0).value, 0.0);
-            let (slope, chi) = (map.correlate(q, 0.0).slope, map.chi_1(q));
-            prop_assert!((slope.value - chi.value).abs() <= slope.error + chi.error + 1e-12);
-            Ok(())
-        });
+        check_few(
+            8,
+            (
+                select(vec![Activation::Tanh, Activation::Erf, Activation::Relu]),
+                0.2..1.0f64,
+                0.05..1.0f64,
+            ),
+            |(phi, share, q)| {
+                // variances that make q a fixed point, this share of it from the weights
+                let unit = LengthMap::new(phi.clone(), 1.0, 0.0).unwrap().next(q).value;
+                let map = LengthMap::new(phi, share * q / unit, (1.0 - share) * q).unwrap();
+                let at = |g: f64| map.correlate(q, g).gap;
+                let gaps: Vec<f64> = (0..=8).map(|k| f64::from(k) / 8.0).collect();
+                for t in gaps.windows(3) {
+                    let [x, y, z] = [at(t[0]), at(t[1]), at(t[2])];
+                    let slack = x.error + 2.0 * y.error + z.error + 1e-14;
+                    prop_assert!(x.value + z.value <= 2.0 * y.value + slack);
+                }
+                prop_assert_eq!(at(0.0).value, 0.0);
+                let (slope, chi) = (map.correlate(q, 0.0).slope, map.chi_1(q));
+                prop_assert!((slope.value - chi.value).abs() <= slope.error + chi.error + 1e-12);
+                Ok(())
+            },
+        );
     }
 
     #[test]
@@ -83,7 +96,8 @@ mod each_length_has_one_point_of_the_edge_of_chaos {
             };
             let map = LengthMap::new(phi, point.sigma_w2.value, point.sigma_b2.value).unwrap();
             let (next, chi) = (map.next(q), map.chi_1(q));
-            let slack = point.sigma_w2.error + point.sigma_b2.error + next.error + chi.error + 1e-13;
+            let slack =
+                point.sigma_w2.error + point.sigma_b2.error + next.error + chi.error + 1e-13;
             prop_assert!((next.value - q).abs() <= slack * (1.0 + q));
             prop_assert!((chi.value - 1.0).abs() <= slack);
             Ok(())
@@ -104,7 +118,8 @@ mod each_length_has_one_point_of_the_edge_of_chaos {
         // softplus would need a negative variance; a variance 1% off is not critical
         assert!(edge_at_q(&Activation::Softplus { beta: 1.0 }, 1.0).is_none());
         let p = edge_at_q(&Activation::Tanh, 0.5).unwrap();
-        let map = LengthMap::new(Activation::Tanh, 1.01 * p.sigma_w2.value, p.sigma_b2.value).unwrap();
+        let map =
+            LengthMap::new(Activation::Tanh, 1.01 * p.sigma_w2.value, p.sigma_b2.value).unwrap();
         assert!((map.chi_1(0.5).value - 1.0).abs() > 0.009);
     }
 }
@@ -131,7 +146,12 @@ mod closed_forms_are_the_averages_they_stand_for {
             let found = moments(&phi, q).second;
             let plain = gaussian_average(|z| phi.value(q.sqrt() * z).powi(2), &[0.0]);
             let slack = found.error + plain.error + 1e-12;
-            prop_assert!((found.value - plain.value).abs() <= slack, "{phi}: {} {}", found.value, plain.value);
+            prop_assert!(
+                (found.value - plain.value).abs() <= slack,
+                "{phi}: {} {}",
+                found.value,
+                plain.value
+            );
             Ok(())
         });
     }
@@ -142,7 +162,9 @@ mod closed_forms_are_the_averages_they_stand_for {
         for phi in [Activation::Erf, Activation::Sin, Activation::Relu] {
             for q in [0.3, 1.0, 2.5] {
                 let f = |q: f64| moments(&phi, q).second.value;
-                let error = |h: f64| ((f(q + h) - f(q - h)) / (2.0 * h) - moments(&phi, q).parallel.value).abs();
+                let error = |h: f64| {
+                    ((f(q + h) - f(q - h)) / (2.0 * h) - moments(&phi, q).parallel.value).abs()
+                };
                 assert!(error(1e-3) <= 1e-6 && error(1e-2) <= 101.0 * error(1e-3) + 1e-10);
             }
         }
@@ -151,7 +173,10 @@ mod closed_forms_are_the_averages_they_stand_for {
     #[test]
     fn notices() {
         // independent arguments: sine is odd, its pair average vanishes at correlation 0 and not at 0.1
-        let at = |gap| 1.0 - pair(&Activation::Erf, 1.0, gap).deficit.value / pair(&Activation::Erf, 1.0, 1.0).deficit.value;
+        let at = |gap| {
+            1.0 - pair(&Activation::Erf, 1.0, gap).deficit.value
+                / pair(&Activation::Erf, 1.0, 1.0).deficit.value
+        };
         assert!(at(1.0).abs() < 1e-14 && at(0.9) > 0.05);
         // the slope moment is not the parallel one
         let m = moments(&Activation::Erf, 1.0);
@@ -192,7 +217,10 @@ mod initializers_have_the_moments_they_claim {
             let (variance, kurtosis) = (law.entry_variance(), law.kurtosis());
             // six standard errors of a mean of n squares
             let error = 6.0 * variance * ((kurtosis - 1.0) / n as f64).sqrt();
-            assert!((second - variance).abs() <= error, "{text}: {second} {variance}");
+            assert!(
+                (second - variance).abs() <= error,
+                "{text}: {second} {variance}"
+            );
         }
     }
 
@@ -203,7 +231,10 @@ mod initializers_have_the_moments_they_claim {
             let kurtosis = model.layer(1).kurtosis();
             // E z^8 <= 105 (E z^2)^4 for all of them
             let error = 6.0 * (105.0 / n as f64).sqrt();
-            assert!((fourth / (second * second) - kurtosis).abs() <= error, "{text}");
+            assert!(
+                (fourth / (second * second) - kurtosis).abs() <= error,
+                "{text}"
+            );
         }
     }
 
@@ -223,8 +254,14 @@ mod fluctuations_are_of_order_one_over_width {
     use super::*;
 
     fn leading(phi: &Activation, n: usize, s: f64, depth: usize) -> f64 {
-        let layer = FluctuationLayer { width: n, sigma_w2: s, sigma_b2: 0.0 };
-        fluctuations(phi, n, 1.0, &vec![layer; depth]).unwrap().var_ln_square
+        let layer = FluctuationLayer {
+            width: n,
+            sigma_w2: s,
+            sigma_b2: 0.0,
+        };
+        fluctuations(phi, n, 1.0, &vec![layer; depth])
+            .unwrap()
+            .var_ln_square
     }
 
     fn exact(below: f64, n: usize, s: f64, depth: usize) -> f64 {
@@ -280,7 +317,13 @@ mod zero_padding_leaks_by_the_largest_eigenvalue_of_a_band {
     /// `A x` of the band with entries `1/k` where `2|i-j| < k`.
     fn band(x: &[f64], k: usize) -> Vec<f64> {
         (0..x.len())
-            .map(|i| (0..x.len()).filter(|j| 2 * i.abs_diff(*j) < k).map(|j| x[j]).sum::<f64>() / k as f64)
+            .map(|i| {
+                (0..x.len())
+                    .filter(|j| 2 * i.abs_diff(*j) < k)
+                    .map(|j| x[j])
+                    .sum::<f64>()
+                    / k as f64
+            })
             .collect()
     }
 
@@ -299,7 +342,10 @@ mod zero_padding_leaks_by_the_largest_eigenvalue_of_a_band {
             let quotients: Vec<f64> = y.iter().zip(&x).map(|(y, x)| y / x).collect();
             let lo = quotients.iter().copied().fold(f64::INFINITY, f64::min);
             let hi = quotients.iter().copied().fold(0.0, f64::max);
-            prop_assert!(found.value + found.error >= lo * (1.0 - 1e-13) && found.value - found.error <= hi * (1.0 + 1e-13));
+            prop_assert!(
+                found.value + found.error >= lo * (1.0 - 1e-13)
+                    && found.value - found.error <= hi * (1.0 + 1e-13)
+            );
             Ok(())
         });
     }

@@ -2,8 +2,8 @@
 
 use super::networks::{backward, number, probe};
 use super::support::{check, gamma};
-use isometer::network::activation::Activation;
 use isometer::network::Normalization;
+use isometer::network::activation::Activation;
 use isometer::reference::{Architecture, Dense, Mlp, Scaled};
 use isometer::theory::averages::{mean, moments};
 use isometer::theory::mean_field::LengthMap;
@@ -17,13 +17,22 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::f64::consts::PI;
 
-fn rate(phi: Activation, sigma_w2: f64, norm: rates::Normalization) -> Result<f64, NormalizationError> {
+fn rate(
+    phi: Activation,
+    sigma_w2: f64,
+    norm: rates::Normalization,
+) -> Result<f64, NormalizationError> {
     let map = LengthMap::new(phi, sigma_w2, 0.0).unwrap();
     growth(&map, norm, Position::Before).map(|a| a.value)
 }
 
 fn activations() -> impl Strategy<Value = Activation> {
-    select(vec![Activation::Relu, Activation::Tanh, Activation::Gelu, Activation::LeakyRelu { slope: 0.3 }])
+    select(vec![
+        Activation::Relu,
+        Activation::Tanh,
+        Activation::Gelu,
+        Activation::LeakyRelu { slope: 0.3 },
+    ])
 }
 
 /// What is normalized before the activation does not see the scale of its weights: the gradient is orthogonal to them and
@@ -36,7 +45,9 @@ mod gradients_of_scale_invariant_weights_are_orthogonal_to_them {
     fn net(seed: u64, factor: f64, normalization: Normalization, bias: bool) -> Mlp {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut layer = |m, n, f: f64| {
-            let entries = (0..m * n).map(|_| f * rng.random_range(-1.0..1.0)).collect();
+            let entries = (0..m * n)
+                .map(|_| f * rng.random_range(-1.0..1.0))
+                .collect();
             Dense::new(m, n, entries)
         };
         let mut first = layer(6, 5, factor);
@@ -53,7 +64,9 @@ mod gradients_of_scale_invariant_weights_are_orthogonal_to_them {
 
     /// Output, pairing of the first layer with its gradient, and that gradient.
     fn look(mlp: &Mlp, seed: u64) -> (f64, f64, Vec<f64>) {
-        backward(mlp, &probe(5, seed), |y, g| (y, number(g.euler(1)), g.weight(1).to_vec()))
+        backward(mlp, &probe(5, seed), |y, g| {
+            (y, number(g.euler(1)), g.weight(1).to_vec())
+        })
     }
 
     const BOTH: [Normalization; 2] = [Normalization::Layer, Normalization::Rms];
@@ -69,12 +82,21 @@ mod gradients_of_scale_invariant_weights_are_orthogonal_to_them {
             // vector, which is at most |c| |W_3| |W_2| sqrt(6)^2/|h|^2 times |x|: 6 units, all slopes at most 1
             let x = probe(5, seed).to_vec();
             let h = mlp.forward(&probe(5, seed)).pre_activation(1).to_vec();
-            let centre = if norm == Normalization::Layer { h.iter().sum::<f64>() / 6.0 } else { 0.0 };
+            let centre = if norm == Normalization::Layer {
+                h.iter().sum::<f64>() / 6.0
+            } else {
+                0.0
+            };
             let spread = h.iter().map(|v| (v - centre).powi(2)).sum::<f64>().sqrt();
             let g2 = mlp.forward(&probe(5, seed)).pre_activation(2).to_vec();
-            let centre = if norm == Normalization::Layer { g2.iter().sum::<f64>() / 6.0 } else { 0.0 };
+            let centre = if norm == Normalization::Layer {
+                g2.iter().sum::<f64>() / 6.0
+            } else {
+                0.0
+            };
             let second = g2.iter().map(|v| (v - centre).powi(2)).sum::<f64>().sqrt();
-            let back = 6.0 / (spread * second) * size(&mlp.layer(2).weights) * size(&mlp.layer(3).weights);
+            let back =
+                6.0 / (spread * second) * size(&mlp.layer(2).weights) * size(&mlp.layer(3).weights);
             let bound = gamma(200) * back * size(&x) * w * (1.0 + size(&h) / spread);
             prop_assert!(pairing.abs() <= bound, "{pairing:e} {bound:e} {}", size(&g));
             Ok(())
@@ -84,16 +106,19 @@ mod gradients_of_scale_invariant_weights_are_orthogonal_to_them {
     #[test]
     fn tight() {
         // powers of two pass through without rounding: same output, gradient divided exactly
-        check((any::<u64>(), select(&BOTH[..]), -6..=6i32), |(seed, norm, e)| {
-            let factor = 2f64.powi(e);
-            let (y, _, g) = look(&net(seed, 1.0, norm, false), seed);
-            let (z, _, h) = look(&net(seed, factor, norm, false), seed);
-            prop_assert_eq!(y, z);
-            let (gradient, relative) = scale_invariant_factors(factor);
-            prop_assert!(g.iter().zip(&h).all(|(g, h)| g * gradient == *h));
-            prop_assert_eq!(relative, factor.powi(-2));
-            Ok(())
-        });
+        check(
+            (any::<u64>(), select(&BOTH[..]), -6..=6i32),
+            |(seed, norm, e)| {
+                let factor = 2f64.powi(e);
+                let (y, _, g) = look(&net(seed, 1.0, norm, false), seed);
+                let (z, _, h) = look(&net(seed, factor, norm, false), seed);
+                prop_assert_eq!(y, z);
+                let (gradient, relative) = scale_invariant_factors(factor);
+                prop_assert!(g.iter().zip(&h).all(|(g, h)| g * gradient == *h));
+                prop_assert_eq!(relative, factor.powi(-2));
+                Ok(())
+            },
+        );
     }
 
     #[test]
@@ -132,7 +157,12 @@ mod batch_normalization_grows_gradients_whatever_the_weights {
         assert!((rate(Activation::Relu, 1.0, WHOLE).unwrap() - limit).abs() < 1e-12);
         // linear layers: (B-2)/(B-3)
         for b in [4, 5, 64] {
-            let found = rate(Activation::Linear, 1.0, rates::Normalization::Batch(Some(b))).unwrap();
+            let found = rate(
+                Activation::Linear,
+                1.0,
+                rates::Normalization::Batch(Some(b)),
+            )
+            .unwrap();
             let n = b as f64;
             assert!((found - (n - 2.0) / (n - 3.0)).abs() < 1e-8, "{b}: {found}");
         }
@@ -156,20 +186,31 @@ mod layer_normalization_grows_gradients_by_a_ratio_of_averages {
 
     #[test]
     fn holds() {
-        check((activations(), 0.01..100.0f64, any::<bool>()), |(phi, w, rms)| {
-            let norm = if rms { rates::Normalization::Rms } else { rates::Normalization::Layer };
-            let m = moments(&phi, 1.0);
-            let found = rate(phi, w, norm).unwrap();
-            prop_assert!((found * m.second.value / m.slope.value - 1.0).abs() <= 1e-9);
-            Ok(())
-        });
+        check(
+            (activations(), 0.01..100.0f64, any::<bool>()),
+            |(phi, w, rms)| {
+                let norm = if rms {
+                    rates::Normalization::Rms
+                } else {
+                    rates::Normalization::Layer
+                };
+                let m = moments(&phi, 1.0);
+                let found = rate(phi, w, norm).unwrap();
+                prop_assert!((found * m.second.value / m.slope.value - 1.0).abs() <= 1e-9);
+                Ok(())
+            },
+        );
     }
 
     #[test]
     fn tight() {
         // homogeneous activations: exactly isometric
         for slope in [0.0, 0.3, 1.0] {
-            let found = rate(Activation::LeakyRelu { slope }, 3.0, rates::Normalization::Layer);
+            let found = rate(
+                Activation::LeakyRelu { slope },
+                3.0,
+                rates::Normalization::Layer,
+            );
             assert!((found.unwrap() - 1.0).abs() < 1e-13);
         }
     }
@@ -196,12 +237,22 @@ mod an_rms_normalized_gaussian_layer_stretches_by_a_quotient_of_chi_squares {
         let mlp = Mlp::draw(&model, 11, sample).unwrap();
         let x = Scaled::new(vec![1.0; n]);
         let u: Vec<f64> = (0..n)
-            .map(|i| if i == 0 { 0.5f64.sqrt() } else if i == 1 { -(0.5f64.sqrt()) } else { 0.0 })
+            .map(|i| {
+                if i == 0 {
+                    0.5f64.sqrt()
+                } else if i == 1 {
+                    -(0.5f64.sqrt())
+                } else {
+                    0.0
+                }
+            })
             .collect();
         let ju = mlp.forward(&x).jvp(&Scaled::new(u.clone()));
         let w = &mlp.layer(1).weights;
         let times = |v: &[f64]| -> Vec<f64> {
-            (0..n).map(|i| (0..n).map(|j| w[i * n + j] * v[j]).sum()).collect()
+            (0..n)
+                .map(|i| (0..n).map(|j| w[i * n + j] * v[j]).sum())
+                .collect()
         };
         let (h, k) = (times(&vec![1.0; n]), times(&u));
         let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
@@ -214,7 +265,10 @@ mod an_rms_normalized_gaussian_layer_stretches_by_a_quotient_of_chi_squares {
         for sample in 0..200 {
             let [found, formula] = drawn(8, sample);
             // a difference of squares: rounding relative to |Wu|^2, which is at most 1e3 times the result here
-            assert!((found / formula - 1.0).abs() <= gamma(64) * 1e4, "{found} {formula}");
+            assert!(
+                (found / formula - 1.0).abs() <= gamma(64) * 1e4,
+                "{found} {formula}"
+            );
         }
     }
 
@@ -228,7 +282,10 @@ mod an_rms_normalized_gaussian_layer_stretches_by_a_quotient_of_chi_squares {
         let variance = draws.iter().map(|x| (x - average).powi(2)).sum::<f64>() / (count - 1.0);
         let error = 6.0 * (variance / count).sqrt();
         let claimed = rms_linear_mean_square(n).unwrap();
-        assert!((average - claimed).abs() <= error, "{average} {claimed} +- {error}");
+        assert!(
+            (average - claimed).abs() <= error,
+            "{average} {claimed} +- {error}"
+        );
         assert!((average - 1.0).abs() > error);
     }
 

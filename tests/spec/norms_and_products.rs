@@ -123,7 +123,9 @@ mod the_spectral_norm_of_a_product_is_at_most_the_product_of_norms {
             let s = spectrum(&mut &layers[..], &ProductOptions::default()).unwrap();
             let claimed = s.log2_norm_bound.expect("factors were asked for");
             prop_assert!(s.log2_norm() - s.log2_error_estimate[0] <= claimed);
-            prop_assert!(claimed == f64::NEG_INFINITY || claimed.exp2() >= bound(&chain).lo * (1.0 - 1e-15));
+            prop_assert!(
+                claimed == f64::NEG_INFINITY || claimed.exp2() >= bound(&chain).lo * (1.0 - 1e-15)
+            );
             Ok(())
         });
     }
@@ -201,9 +203,7 @@ mod a_product_is_no_smaller_than_the_smallest_singular_value_allows {
         };
         assert_eq!(d, 0);
         let column = (0..3).find(|&j| (0..3).any(|i| q.get(i, j) != 0)).unwrap();
-        let common = (0..3)
-            .map(|i| q.get(i, column).unsigned_abs())
-            .fold(0, gcd) as i64;
+        let common = (0..3).map(|i| q.get(i, column).unsigned_abs()).fold(0, gcd) as i64;
         let b = Exact::from_fn(3, 1, |i, _| q.get(i, column) / common);
         let ratio = two(&a.times(&b)).over(conditioning(&a)[1].times(two(&b)));
         assert!(ratio.contains(1.0) && ratio.is_narrow(1e-12), "{ratio:?}");
@@ -223,7 +223,11 @@ mod a_product_is_no_smaller_than_the_smallest_singular_value_allows {
         // the largest singular value in the place of the smallest is refuted
         let d = Exact::from_fn(2, 2, |i, j| if i == j { [3, 1][i] } else { 0 });
         let e = Exact::from_fn(2, 1, |i, _| i64::from(i == 1));
-        assert!(!conditioning(&d)[1].times(two(&e)).is_above(two(&d.times(&e))));
+        assert!(
+            !conditioning(&d)[1]
+                .times(two(&e))
+                .is_above(two(&d.times(&e)))
+        );
         assert!(two(&d).times(two(&e)).is_above(two(&d.times(&e))));
     }
 }
@@ -298,9 +302,7 @@ mod eigenvalues_of_a_product_can_exceed_every_product_of_eigenvalues {
             let b = draw.build(a.rows, a.rows);
             let ab = a.times(&b);
             let size = trace(&ab).unsigned_abs() as f64 * 2f64.powi(ab.exponent);
-            let bound = two(&a)
-                .times(two(&b))
-                .times(Limits::point(a.rows as f64));
+            let bound = two(&a).times(two(&b)).times(Limits::point(a.rows as f64));
             prop_assert!(!Limits::point(size).is_above(bound));
             Ok(())
         });
@@ -321,13 +323,22 @@ mod eigenvalues_of_a_product_can_exceed_every_product_of_eigenvalues {
     #[test]
     fn notices() {
         // for commuting matrices the eigenvalues do multiply: such a pair is no witness
-        check((prop::collection::vec(-9..=9i64, 1..6), any::<u64>()), |(d, shift)| {
-            let n = d.len();
-            let a = Exact::from_fn(n, n, |i, j| if i == j { d[i] } else { 0 });
-            let b = Exact::from_fn(n, n, |i, j| if i == j { d[(i + shift as usize % n) % n] } else { 0 });
-            let radius = |m: &Exact| (0..n).map(|i| m.get(i, i).abs()).max().unwrap();
-            prop_assert!(radius(&a.times(&b)) <= radius(&a) * radius(&b));
-            Ok(())
-        });
+        check(
+            (prop::collection::vec(-9..=9i64, 1..6), any::<u64>()),
+            |(d, shift)| {
+                let n = d.len();
+                let a = Exact::from_fn(n, n, |i, j| if i == j { d[i] } else { 0 });
+                let b = Exact::from_fn(n, n, |i, j| {
+                    if i == j {
+                        d[(i + shift as usize % n) % n]
+                    } else {
+                        0
+                    }
+                });
+                let radius = |m: &Exact| (0..n).map(|i| m.get(i, i).abs()).max().unwrap();
+                prop_assert!(radius(&a.times(&b)) <= radius(&a) * radius(&b));
+                Ok(())
+            },
+        );
     }
 }

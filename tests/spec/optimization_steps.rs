@@ -34,7 +34,9 @@ mod gradient_descent_converges_below_two_over_the_curvature {
             prop_assert!((limit * lambda - 2.0).abs() <= 4.0 * f64::EPSILON);
             let step = share * limit;
             let rate = Method::GradientDescent.radius(step, lambda).unwrap();
-            prop_assert!((after(step, lambda, 1).abs() - rate).abs() <= gamma(4) * (1.0 + step * lambda));
+            prop_assert!(
+                (after(step, lambda, 1).abs() - rate).abs() <= gamma(4) * (1.0 + step * lambda)
+            );
             // just off the limit nothing can be said in floating point
             let off = (share - 1.0).abs() > 1e-9;
             prop_assert!(!off || (rate < 1.0) == (share < 1.0));
@@ -45,15 +47,18 @@ mod gradient_descent_converges_below_two_over_the_curvature {
     #[test]
     fn tight() {
         // the best step treats both ends alike, and every other step is worse at one of them
-        check((0.01..1.0f64, 1.0..100.0f64, 0.5..1.5f64), |(a, b, other)| {
-            let best = best_gradient_descent(a, b).unwrap();
-            let k = b / a;
-            prop_assert!((best.rate - (k - 1.0) / (k + 1.0)).abs() <= 8.0 * f64::EPSILON);
-            let worst = |step: f64| after(step, a, 1).abs().max(after(step, b, 1).abs());
-            prop_assert!((worst(best.step) - best.rate).abs() <= gamma(8) * 2.0);
-            prop_assert!(worst(best.step * other) >= best.rate - gamma(16) * 3.0);
-            Ok(())
-        });
+        check(
+            (0.01..1.0f64, 1.0..100.0f64, 0.5..1.5f64),
+            |(a, b, other)| {
+                let best = best_gradient_descent(a, b).unwrap();
+                let k = b / a;
+                prop_assert!((best.rate - (k - 1.0) / (k + 1.0)).abs() <= 8.0 * f64::EPSILON);
+                let worst = |step: f64| after(step, a, 1).abs().max(after(step, b, 1).abs());
+                prop_assert!((worst(best.step) - best.rate).abs() <= gamma(8) * 2.0);
+                prop_assert!(worst(best.step * other) >= best.rate - gamma(16) * 3.0);
+                Ok(())
+            },
+        );
     }
 
     #[test]
@@ -73,14 +78,21 @@ mod momentum_is_stable_below_its_limit {
 
     #[test]
     fn holds() {
-        check((0.0..0.99f64, 0.01..100.0f64, 0.01..2.0f64, any::<bool>()), |(beta, lambda, share, nesterov)| {
-            let method = if nesterov { Method::Nesterov { beta } } else { Method::HeavyBall { beta } };
-            let step = share * method.largest_step(lambda).unwrap();
-            let radius = method.radius(step, lambda).unwrap();
-            let off = (share - 1.0).abs() > 1e-6;
-            prop_assert!(!off || (radius < 1.0) == (share < 1.0), "{radius}");
-            Ok(())
-        });
+        check(
+            (0.0..0.99f64, 0.01..100.0f64, 0.01..2.0f64, any::<bool>()),
+            |(beta, lambda, share, nesterov)| {
+                let method = if nesterov {
+                    Method::Nesterov { beta }
+                } else {
+                    Method::HeavyBall { beta }
+                };
+                let step = share * method.largest_step(lambda).unwrap();
+                let radius = method.radius(step, lambda).unwrap();
+                let off = (share - 1.0).abs() > 1e-6;
+                prop_assert!(!off || (radius < 1.0) == (share < 1.0), "{radius}");
+                Ok(())
+            },
+        );
     }
 
     #[test]
@@ -115,7 +127,10 @@ mod the_lars_step_is_a_fixed_share_of_the_weights {
 
     fn step(w: &[f64], g: &[f64], decay: f64, eta: f64) -> Vec<f64> {
         let trust = lars_trust_ratio(norm(w), norm(g), decay, eta).unwrap();
-        w.iter().zip(g).map(|(w, g)| trust * (g + decay * w)).collect()
+        w.iter()
+            .zip(g)
+            .map(|(w, g)| trust * (g + decay * w))
+            .collect()
     }
 
     fn pairs() -> impl Strategy<Value = (Vec<f64>, Vec<f64>)> {
@@ -176,7 +191,9 @@ mod clipping_keeps_the_direction_and_bounds_the_norm {
     fn holds() {
         check((vectors(), 0.01..30.0f64), |(g, c)| {
             let h = clipped(&g, c);
-            prop_assert!(norm(&h) <= c * (1.0 + gamma(20)) && norm(&h) <= norm(&g) * (1.0 + gamma(20)));
+            prop_assert!(
+                norm(&h) <= c * (1.0 + gamma(20)) && norm(&h) <= norm(&g) * (1.0 + gamma(20))
+            );
             for i in 0..g.len() {
                 for j in 0..g.len() {
                     let turn = (g[i] * h[j] - g[j] * h[i]).abs();
@@ -223,13 +240,16 @@ mod layerwise_rescaling_turns_the_step {
     #[test]
     fn holds() {
         // the new step still descends: its pairing with the gradient is positive
-        check((0.01..9.0f64, 0.01..9.0f64, 0.001..9.0f64, 0.001..9.0f64), |(x, y, a, b)| {
-            let (g, h) = ([x, y], rescaled([x, y], [a, b]));
-            // cos of the angle is at least 2 sqrt(ab)/(a + b) (Kantorovich)
-            let bound = 2.0 * (a * b).sqrt() / (a + b);
-            prop_assert!(cosine(&g, &h) >= bound * (1.0 - gamma(40)));
-            Ok(())
-        });
+        check(
+            (0.01..9.0f64, 0.01..9.0f64, 0.001..9.0f64, 0.001..9.0f64),
+            |(x, y, a, b)| {
+                let (g, h) = ([x, y], rescaled([x, y], [a, b]));
+                // cos of the angle is at least 2 sqrt(ab)/(a + b) (Kantorovich)
+                let bound = 2.0 * (a * b).sqrt() / (a + b);
+                prop_assert!(cosine(&g, &h) >= bound * (1.0 - gamma(40)));
+                Ok(())
+            },
+        );
     }
 
     #[test]

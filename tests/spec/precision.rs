@@ -22,13 +22,19 @@ fn reference(format: NumberFormat, x: f64) -> f64 {
 
 /// A number of the format, near its limits or in the middle.
 fn numbers() -> impl Strategy<Value = (NumberFormat, f64)> {
-    (select(&FORMATS[..]), 0..1i64 << 11, any::<bool>(), any::<u32>()).prop_map(|(f, m, minus, e)| {
-        let (low, high) = (f.log2_smallest_subnormal(), f.log2_largest_power());
-        let exponent = low - 11 + (e % (high - low + 12) as u32) as i32;
-        let x = m as f64 * 2f64.powi(exponent.max(-160));
-        (f, reference(f, if minus { -x } else { x }))
-    })
-    .prop_filter("finite", |(_, x)| x.is_finite())
+    (
+        select(&FORMATS[..]),
+        0..1i64 << 11,
+        any::<bool>(),
+        any::<u32>(),
+    )
+        .prop_map(|(f, m, minus, e)| {
+            let (low, high) = (f.log2_smallest_subnormal(), f.log2_largest_power());
+            let exponent = low - 11 + (e % (high - low + 12) as u32) as i32;
+            let x = m as f64 * 2f64.powi(exponent.max(-160));
+            (f, reference(f, if minus { -x } else { x }))
+        })
+        .prop_filter("finite", |(_, x)| x.is_finite())
 }
 
 /// Where numbers become zero, infinite, or another number.
@@ -41,10 +47,15 @@ mod rounding_is_to_nearest_with_ties_to_even {
     fn holds() {
         check((numbers(), -9..=9i32), |((f, w), k)| {
             // eighths of the last place beside a number: all ties and both sides of each; 24 bits at most for bf16
-            let ulp = f.round(w.abs() * 2f64.powi(1 - f.precision()), Subnormals::Kept).max(f.smallest_subnormal());
+            let ulp = f
+                .round(w.abs() * 2f64.powi(1 - f.precision()), Subnormals::Kept)
+                .max(f.smallest_subnormal());
             let x = w + f64::from(k) * 0.125 * ulp;
             let narrow = f64::from(x as f32) == x || f != NumberFormat::Bf16;
-            prop_assert!(!narrow || f.round(x, Subnormals::Kept) == reference(f, x), "{f:?} {x:e}");
+            prop_assert!(
+                !narrow || f.round(x, Subnormals::Kept) == reference(f, x),
+                "{f:?} {x:e}"
+            );
             Ok(())
         });
     }
@@ -67,7 +78,10 @@ mod rounding_is_to_nearest_with_ties_to_even {
         // one double beside them
         for f in FORMATS {
             let half = 0.5 * f.smallest_subnormal();
-            assert_eq!(f.round(half.next_up(), Subnormals::Kept), f.smallest_subnormal());
+            assert_eq!(
+                f.round(half.next_up(), Subnormals::Kept),
+                f.smallest_subnormal()
+            );
             assert_eq!(f.round(half.next_up(), Subnormals::Flushed), 0.0);
             let over = f.max() + 0.5 * 2f64.powi(f.log2_largest_power() + 1 - f.precision());
             assert_eq!(f.round(over.next_down(), Subnormals::Kept), f.max());
@@ -93,20 +107,33 @@ mod a_step_below_half_the_spacing_is_lost {
 
     #[test]
     fn holds() {
-        check((numbers(), select(&BOTH[..]), 1..=15u32), |((f, w), direction, k)| {
-            let lost = f.lost_step(w, direction);
-            let step = f64::from(k) / 8.0 * lost.step;
-            let gone = step < lost.step || (step == lost.step && lost.inclusive);
-            prop_assert_eq!(moves(f, w, direction, step), !gone, "{:?} {:e} {:?}", f, w, lost);
-            Ok(())
-        });
+        check(
+            (numbers(), select(&BOTH[..]), 1..=15u32),
+            |((f, w), direction, k)| {
+                let lost = f.lost_step(w, direction);
+                let step = f64::from(k) / 8.0 * lost.step;
+                let gone = step < lost.step || (step == lost.step && lost.inclusive);
+                prop_assert_eq!(
+                    moves(f, w, direction, step),
+                    !gone,
+                    "{:?} {:e} {:?}",
+                    f,
+                    w,
+                    lost
+                );
+                Ok(())
+            },
+        );
     }
 
     #[test]
     fn tight() {
         // at 1 the spacing below is half of that above; the reference rounding agrees
         let f = NumberFormat::F16;
-        let (up, down) = (f.lost_step(1.0, Direction::Increase), f.lost_step(1.0, Direction::Decrease));
+        let (up, down) = (
+            f.lost_step(1.0, Direction::Increase),
+            f.lost_step(1.0, Direction::Decrease),
+        );
         assert_eq!((up.step, down.step), (2f64.powi(-11), 2f64.powi(-12)));
         assert!(up.inclusive && down.inclusive);
         assert_eq!(reference(f, 1.0 + up.step), 1.0);
@@ -156,11 +183,17 @@ mod an_element_of_a_gradient_is_a_coordinate_of_its_direction {
         for n in [2, 9] {
             let widths = net(n);
             let net = network(&widths, &s);
-            let (norm, element) = (net.input_gradient().unwrap(), net.input_gradient_element().unwrap());
+            let (norm, element) = (
+                net.input_gradient().unwrap(),
+                net.input_gradient_element().unwrap(),
+            );
             for ln_t in [-3.0, 0.0] {
                 let mixed = p_element_below(n, 0.0, ln_t, |x| norm.cdf_ln_square(x).value);
                 let direct = element.cdf_ln_square(2.0 * ln_t);
-                assert!((mixed.value - direct.value).abs() <= mixed.error + direct.error + 1e-8, "{n} {ln_t}");
+                assert!(
+                    (mixed.value - direct.value).abs() <= mixed.error + direct.error + 1e-8,
+                    "{n} {ln_t}"
+                );
             }
         }
     }

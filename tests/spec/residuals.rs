@@ -2,8 +2,8 @@
 
 use super::structured::{Exact, squares};
 use super::support::{Limits, check, conditioning, two};
-use isometer::network::activation::Activation;
 use isometer::network::Residual;
+use isometer::network::activation::Activation;
 use isometer::theory::mean_field::LengthMap;
 use isometer::theory::residual::{homogeneous_growth, stream};
 use proptest::prelude::*;
@@ -16,7 +16,9 @@ mod singular_values_of_a_residual_block_are_near_one {
 
     /// `c I + B`, so that `B/c` is the branch.
     fn block(b: &Exact, c: i64) -> Exact {
-        let mut block = Exact::from_fn(b.rows, b.rows, |i, j| b.get(i, j) + if i == j { c } else { 0 });
+        let mut block = Exact::from_fn(b.rows, b.rows, |i, j| {
+            b.get(i, j) + if i == j { c } else { 0 }
+        });
         block.exponent = b.exponent;
         block
     }
@@ -68,18 +70,23 @@ mod residual_streams_grow_by_one_plus_the_branch {
 
     #[test]
     fn holds() {
-        check((0.1..4.0f64, 0.0..1.0f64, 0.01..1.0f64, 1..60usize), |(w, a, beta, depth)| {
-            let map = branch(w, a);
-            let scale = Residual::Constant(beta);
-            let per_block = (beta * beta * w * 0.5 * (1.0 + a * a)).ln_1p();
-            let whole = homogeneous_growth(&map, scale, depth).unwrap();
-            let blocks = stream(&map, scale, 0.0, depth);
-            let last = blocks.last().unwrap();
-            let slack = 1e-12 * (1.0 + whole.abs()) + last.error;
-            prop_assert!((whole - depth as f64 * per_block).abs() <= slack);
-            prop_assert!((last.ln_q - whole).abs() <= slack && (last.ln_gradient - whole).abs() <= slack);
-            Ok(())
-        });
+        check(
+            (0.1..4.0f64, 0.0..1.0f64, 0.01..1.0f64, 1..60usize),
+            |(w, a, beta, depth)| {
+                let map = branch(w, a);
+                let scale = Residual::Constant(beta);
+                let per_block = (beta * beta * w * 0.5 * (1.0 + a * a)).ln_1p();
+                let whole = homogeneous_growth(&map, scale, depth).unwrap();
+                let blocks = stream(&map, scale, 0.0, depth);
+                let last = blocks.last().unwrap();
+                let slack = 1e-12 * (1.0 + whole.abs()) + last.error;
+                prop_assert!((whole - depth as f64 * per_block).abs() <= slack);
+                prop_assert!(
+                    (last.ln_q - whole).abs() <= slack && (last.ln_gradient - whole).abs() <= slack
+                );
+                Ok(())
+            },
+        );
     }
 
     #[test]

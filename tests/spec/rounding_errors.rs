@@ -71,7 +71,9 @@ mod a_dot_product_errs_by_at_most_gamma_n {
                 let error = int(found, 800) - &sum;
                 prop_assert!(within(&error, parts::gamma(n), &size));
             }
-            prop_assert!(parts::gamma(n) >= gamma(n) && parts::gamma(n) <= gamma(n) * (1.0 + 1e-12));
+            prop_assert!(
+                parts::gamma(n) >= gamma(n) && parts::gamma(n) <= gamma(n) * (1.0 + 1e-12)
+            );
             Ok(())
         });
     }
@@ -81,7 +83,12 @@ mod a_dot_product_errs_by_at_most_gamma_n {
         // 1 + u/2-sized terms one after the other: each addition loses all it can, u of the sum
         let n = 1000;
         let tiny = f64::EPSILON / 2.0;
-        let (x, y) = (vec![1.0; n], (0..n).map(|k| if k == 0 { 1.0 } else { tiny }).collect::<Vec<_>>());
+        let (x, y) = (
+            vec![1.0; n],
+            (0..n)
+                .map(|k| if k == 0 { 1.0 } else { tiny })
+                .collect::<Vec<_>>(),
+        );
         let found: f64 = x.iter().zip(&y).map(|(a, b)| a * b).sum();
         let (sum, size) = exact_dot(&x, &y);
         let error = int(found, 800) - &sum;
@@ -106,7 +113,8 @@ mod the_error_of_one_operation_is_computed_exactly {
     use super::*;
 
     fn numbers() -> impl Strategy<Value = (f64, f64)> {
-        (any::<u64>(), 0..2usize).prop_map(|(seed, k)| (vector(2, seed)[k], vector(2, !seed)[1 - k]))
+        (any::<u64>(), 0..2usize)
+            .prop_map(|(seed, k)| (vector(2, seed)[k], vector(2, !seed)[1 - k]))
     }
 
     #[test]
@@ -129,7 +137,10 @@ mod the_error_of_one_operation_is_computed_exactly {
         let (s, e) = two_sum(1.0, f64::EPSILON / 2.0);
         assert_eq!((s, e), (1.0, f64::EPSILON / 2.0));
         let x = 1.0 + f64::EPSILON;
-        assert_eq!(two_prod(x, x), (1.0 + 2.0 * f64::EPSILON, f64::EPSILON * f64::EPSILON));
+        assert_eq!(
+            two_prod(x, x),
+            (1.0 + 2.0 * f64::EPSILON, f64::EPSILON * f64::EPSILON)
+        );
     }
 
     #[test]
@@ -153,7 +164,10 @@ mod double_double_operations_obey_their_bounds {
     fn pairs() -> impl Strategy<Value = (Dd, Dd)> {
         (any::<u64>(), 0..4u8, -999i64..999, -999i64..999).prop_map(|(seed, kind, k, l)| {
             let v = vector(2, seed);
-            let tail = |hi: f64, k: i64| Dd { hi: hi + 0.0, lo: hi * 2f64.powi(-64) * k as f64 };
+            let tail = |hi: f64, k: i64| Dd {
+                hi: hi + 0.0,
+                lo: hi * 2f64.powi(-64) * k as f64,
+            };
             let second = match kind {
                 0 => -v[0],
                 1 => (-v[0]).next_up(),
@@ -172,7 +186,11 @@ mod double_double_operations_obey_their_bounds {
         check(pairs(), |(x, y)| {
             let u2 = 2f64.powi(-106);
             let truth = exact(x) + exact(y);
-            prop_assert!(within(&(exact(x + y) - &truth), 4.0 * u2, &truth.clone().abs()));
+            prop_assert!(within(
+                &(exact(x + y) - &truth),
+                4.0 * u2,
+                &truth.clone().abs()
+            ));
             let truth = exact(x) * exact(y);
             let found = exact(x * y) << 600usize;
             prop_assert!(within(&(found - &truth), 5.0 * u2, &truth.clone().abs()));
@@ -200,7 +218,11 @@ mod double_double_operations_obey_their_bounds {
         let third = Dd::ONE / Dd::from(3.0);
         let truth = exact(third) * exact(third);
         let plain = int(third.hi * third.hi, 1200);
-        assert!(!within(&(plain - &truth), 1e6 * DD_EPS, &truth.clone().abs()));
+        assert!(!within(
+            &(plain - &truth),
+            1e6 * DD_EPS,
+            &truth.clone().abs()
+        ));
     }
 }
 
@@ -215,7 +237,11 @@ mod a_compensated_product_errs_by_the_square_of_the_roundoff {
         let data = vector(m * n, seed);
         let a = Mat::from_fn(m, n, |i, j| data[i * n + j]);
         let v = vector(n, !seed);
-        let y = parts::apply(&a, &parts::DdVec::from_f64(v.clone()), parts::frobenius_up(&a));
+        let y = parts::apply(
+            &a,
+            &parts::DdVec::from_f64(v.clone()),
+            parts::frobenius_up(&a),
+        );
         (0..m).all(|i| {
             let (sum, size) = exact_dot(&data[i * n..(i + 1) * n], &v);
             let found = y.vector.get(i);

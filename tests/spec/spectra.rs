@@ -10,7 +10,12 @@ use proptest::prelude::*;
 
 fn upper(ensemble: Ensemble, sigma_w2: f64, phi: &Activation, count: usize) -> f64 {
     let slopes = SquaredSlopes::new(phi, 1.0).unwrap();
-    let group = LayerGroup { ensemble, sigma_w2, slopes, count };
+    let group = LayerGroup {
+        ensemble,
+        sigma_w2,
+        slopes,
+        count,
+    };
     spectrum(&[group]).unwrap().upper.ln
 }
 
@@ -63,11 +68,14 @@ mod the_edge_of_wide_relu_layers_is_a_minimum_in_closed_form {
 
     #[test]
     fn holds() {
-        check((1..200usize, 0.05..1.0f64, -12.0..6.0f64), |(depth, p, ln_z)| {
-            let edge = ln_edge_relu_gaussian(depth, p);
-            prop_assert!(edge <= ln_f(ln_z.exp(), depth, p) + 1e-12 * (1.0 + edge.abs()));
-            Ok(())
-        });
+        check(
+            (1..200usize, 0.05..1.0f64, -12.0..6.0f64),
+            |(depth, p, ln_z)| {
+                let edge = ln_edge_relu_gaussian(depth, p);
+                prop_assert!(edge <= ln_f(ln_z.exp(), depth, p) + 1e-12 * (1.0 + edge.abs()));
+                Ok(())
+            },
+        );
     }
 
     #[test]

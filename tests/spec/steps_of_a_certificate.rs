@@ -12,7 +12,11 @@ const BUDGET: u64 = 100_000_000_000;
 
 /// The matrix, tall and with its largest entry in `[1/2, 1)`, as the certificates see it.
 fn prepared(a: &Exact) -> Option<(Exact, Problem)> {
-    let mut a = if a.rows >= a.cols { a.clone() } else { a.transposed() };
+    let mut a = if a.rows >= a.cols {
+        a.clone()
+    } else {
+        a.transposed()
+    };
     let top = a.entries.iter().map(|x| x.unsigned_abs()).max()?;
     if top == 0 {
         return None;
@@ -25,7 +29,11 @@ fn prepared(a: &Exact) -> Option<(Exact, Problem)> {
 /// Prepared matrices; the zero matrix becomes the identity.
 fn problems() -> impl Strategy<Value = Exact> {
     matrices(7).prop_map(|a| {
-        let a = if a.is_zero() { Exact::identity(a.rows) } else { a };
+        let a = if a.is_zero() {
+            Exact::identity(a.rows)
+        } else {
+            a
+        };
         prepared(&a).expect("not zero").0
     })
 }
@@ -149,7 +157,11 @@ mod quotients_of_a_positive_vector_bound_the_norm {
         let gram = scaled.transposed().times(&scaled);
         let quotients = [0, 1].map(|i| (gram.at(i, 0) * x[0] + gram.at(i, 1) * x[1]) / x[i]);
         let least = quotients[0].min(quotients[1]);
-        assert!(!integers(&scaled).proves_sigma_max_in(0.0, up(least), 0, BUDGET).unwrap());
+        assert!(
+            !integers(&scaled)
+                .proves_sigma_max_in(0.0, up(least), 0, BUDGET)
+                .unwrap()
+        );
         assert!(parts::collatz_wielandt(&p.a) > least);
     }
 }
@@ -211,7 +223,9 @@ mod the_computed_gram_matrix_is_within_its_error {
             let square = isometer::linalg::dd::Dd::from_product(x, x)
                 + isometer::linalg::dd::Dd::from_product(x.next_up(), x.next_up())
                 + isometer::linalg::dd::Dd::from(0.5625);
-            let off = (square - isometer::linalg::dd::Dd::from(g.lower[(0, 0)])).abs().hi;
+            let off = (square - isometer::linalg::dd::Dd::from(g.lower[(0, 0)]))
+                .abs()
+                .hi;
             assert!(off <= g.error);
             seen = seen.max(off / g.error);
         }
@@ -270,7 +284,11 @@ mod a_completed_cholesky_factorization_proves_definiteness {
             let clear = s as f64 + 4.0 * (n as f64 + 2.0) * gamma(n + 2) * trace;
             let definite = a.rows >= n
                 && trace > 0.0
-                && integers(&a).count_below(clear.sqrt().next_up(), 0, BUDGET).unwrap().below == 0;
+                && integers(&a)
+                    .count_below(clear.sqrt().next_up(), 0, BUDGET)
+                    .unwrap()
+                    .below
+                    == 0;
             prop_assert!(!definite || parts::cholesky_lower(m.clone().as_mut()));
             Ok(())
         });
@@ -279,7 +297,10 @@ mod a_completed_cholesky_factorization_proves_definiteness {
     #[test]
     fn notices() {
         let m = Mat::from_fn(2, 2, |i, j| if i == j { 1.0 } else { 1.0 + 1e-10 });
-        assert!(!parts::cholesky_lower(m.clone().as_mut()), "indefinite by 1e-10");
+        assert!(
+            !parts::cholesky_lower(m.clone().as_mut()),
+            "indefinite by 1e-10"
+        );
         // a factorization in single precision would have completed on this one
         let single = m[(1, 1)] as f32 - (m[(1, 0)] as f32) * (m[(1, 0)] as f32);
         assert!(single >= 0.0);
@@ -324,7 +345,10 @@ mod a_deflated_factorization_proves_a_gap {
         let (a, c) = Exact::with_spectrum(5, 4, &[40, 11, 9, 2], 5);
         let (scaled, p) = prepared(&a).unwrap();
         let g = p.gram();
-        let (top, bottom) = (parts::certify_top(&p, &g), parts::certify_bottom(&p, &g).unwrap());
+        let (top, bottom) = (
+            parts::certify_top(&p, &g),
+            parts::certify_bottom(&p, &g).unwrap(),
+        );
         assert!(top.largest.hi <= top.largest.lo * (1.0 + 1e-13));
         assert!(bottom.smallest.hi <= bottom.smallest.lo * (1.0 + 1e-10));
         let unit = 2f64.powi(scaled.exponent) * c as f64;
@@ -383,7 +407,10 @@ mod an_approximate_inverse_factor_encloses_the_smallest_singular_value {
             let kappa = d[0] as f64 / d[2] as f64;
             // quadratic in the first-order error u kappa, with the dimension in front
             let width = (s.sigma.hi - s.sigma.lo) / s.sigma.lo;
-            assert!(width <= 1e4 * f64::EPSILON * kappa, "{width:e} at {kappa:e}");
+            assert!(
+                width <= 1e4 * f64::EPSILON * kappa,
+                "{width:e} at {kappa:e}"
+            );
         }
     }
 
@@ -487,7 +514,9 @@ fn an_independent_decomposition_agrees_with_the_certificates() {
         Some(if agrees {
             Ok(())
         } else {
-            Err(TestCaseError::fail(format!("{values:?} {top:?} {bottom:?}")))
+            Err(TestCaseError::fail(format!(
+                "{values:?} {top:?} {bottom:?}"
+            )))
         })
     });
 }

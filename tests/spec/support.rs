@@ -90,15 +90,6 @@ impl Limits {
         Limits { lo: x, hi: x }
     }
 
-    /// `x` up to `k` roundings.
-    pub fn rounded(x: f64, k: usize) -> Limits {
-        let e = gamma(k) * x.abs();
-        Limits {
-            lo: x - e,
-            hi: x + e,
-        }
-    }
-
     pub fn times(self, other: Limits) -> Limits {
         Limits {
             lo: (self.lo * other.lo).next_down().max(0.0),
@@ -125,11 +116,6 @@ impl Limits {
             lo: self.lo.sqrt().next_down().max(0.0),
             hi: self.hi.sqrt().next_up(),
         }
-    }
-
-    /// Not refuted: some number of `self` is at most some number of `other`.
-    pub fn may_be_at_most(self, other: Limits) -> bool {
-        self.lo <= other.hi
     }
 
     /// Refuted: every number of `self` is above every number of `other`.
@@ -179,10 +165,6 @@ pub fn conditioning(a: &Exact) -> [Limits; 3] {
 
 pub fn cond(a: &Exact) -> Limits {
     conditioning(a)[2]
-}
-
-pub fn smallest(a: &Exact) -> Limits {
-    conditioning(a)[1]
 }
 
 pub fn foreign(a: &Exact) -> DMatrix<f64> {

@@ -29,11 +29,22 @@ mod equal_hidden_units_stay_equal {
             let mlp = build(layers.clone(), Activation::Tanh);
             let gradients = backward(&mlp, &x, |y, g| {
                 (1..=3)
-                    .map(|l| g.weight(l).to_vec().iter().map(|d| (y - 1.0) * d).collect::<Vec<f64>>())
+                    .map(|l| {
+                        g.weight(l)
+                            .to_vec()
+                            .iter()
+                            .map(|d| (y - 1.0) * d)
+                            .collect::<Vec<f64>>()
+                    })
                     .collect::<Vec<_>>()
             });
             for (layer, g) in layers.iter_mut().zip(&gradients) {
-                let w = layer.weights.iter().zip(g).map(|(w, g)| w - 0.125 * g).collect();
+                let w = layer
+                    .weights
+                    .iter()
+                    .zip(g)
+                    .map(|(w, g)| w - 0.125 * g)
+                    .collect();
                 *layer = Dense::new(layer.rows, layer.cols, w);
             }
         }
@@ -44,10 +55,11 @@ mod equal_hidden_units_stay_equal {
     /// sums that different units may take in different order.
     fn alike(layers: &[Dense], slack: f64) -> bool {
         let first = &layers[0];
-        let rows = first
-            .weights
-            .chunks(first.cols)
-            .all(|r| r.iter().zip(&first.weights).all(|(a, b)| (a - b).abs() <= slack));
+        let rows = first.weights.chunks(first.cols).all(|r| {
+            r.iter()
+                .zip(&first.weights)
+                .all(|(a, b)| (a - b).abs() <= slack)
+        });
         let above = layers[1..]
             .iter()
             .all(|w| w.weights.iter().all(|x| (x - w.weights[0]).abs() <= slack));
@@ -61,12 +73,15 @@ mod equal_hidden_units_stay_equal {
 
     #[test]
     fn holds() {
-        check((1..4usize, 2..5usize, numbers(), 0..20u64, any::<u64>()), |(n0, n, c, steps, seed)| {
-            let end = trained(constant(n0, n, c), steps, seed);
-            // twenty steps whose gradients are below 10 and differ by rounding alone
-            prop_assert!(alike(&end, 1e-10));
-            Ok(())
-        });
+        check(
+            (1..4usize, 2..5usize, numbers(), 0..20u64, any::<u64>()),
+            |(n0, n, c, steps, seed)| {
+                let end = trained(constant(n0, n, c), steps, seed);
+                // twenty steps whose gradients are below 10 and differ by rounding alone
+                prop_assert!(alike(&end, 1e-10));
+                Ok(())
+            },
+        );
     }
 
     #[test]
@@ -76,7 +91,10 @@ mod equal_hidden_units_stay_equal {
         let end = trained(start.clone(), 10, 3);
         assert!(alike(&end, 1e-10));
         assert!((end[0].weights[0] - start[0].weights[0]).abs() > 1e-3);
-        assert!((end[0].weights[0] - end[0].weights[1]).abs() > 1e-3, "the inputs differ");
+        assert!(
+            (end[0].weights[0] - end[0].weights[1]).abs() > 1e-3,
+            "the inputs differ"
+        );
     }
 
     #[test]
@@ -111,7 +129,11 @@ mod linear_regression_is_unaffected_by_equal_weights {
     /// `n + 2` examples whose Gram matrix is at least the identity.
     fn data(n: usize, extra: &[i32]) -> (DMatrix<f64>, DVector<f64>) {
         let x = DMatrix::from_fn(n + 2, n, |i, j| {
-            if i < n { f64::from(u8::from(i == j)) } else { f64::from(extra[(i + j) % extra.len()]) }
+            if i < n {
+                f64::from(u8::from(i == j))
+            } else {
+                f64::from(extra[(i + j) % extra.len()])
+            }
         });
         let t = DVector::from_fn(n + 2, |i, _| f64::from(extra[i % extra.len()]) + i as f64);
         (x, t)
@@ -119,14 +141,17 @@ mod linear_regression_is_unaffected_by_equal_weights {
 
     #[test]
     fn holds() {
-        check((1..4usize, prop::collection::vec(-2..=2i32, 3), -4..=4i32), |(n, extra, start)| {
-            let (x, t) = data(n, &extra);
-            let w = descend(&x, &t, f64::from(start), 2000);
-            // the smallest eigenvalue is at least 1, the trace at most 27: (1 - 1/27)^2000 < 1e-32
-            let residual = x.transpose() * (&x * &w - &t);
-            prop_assert!(residual.amax() <= 1e-11, "{residual}");
-            Ok(())
-        });
+        check(
+            (1..4usize, prop::collection::vec(-2..=2i32, 3), -4..=4i32),
+            |(n, extra, start)| {
+                let (x, t) = data(n, &extra);
+                let w = descend(&x, &t, f64::from(start), 2000);
+                // the smallest eigenvalue is at least 1, the trace at most 27: (1 - 1/27)^2000 < 1e-32
+                let residual = x.transpose() * (&x * &w - &t);
+                prop_assert!(residual.amax() <= 1e-11, "{residual}");
+                Ok(())
+            },
+        );
     }
 
     #[test]

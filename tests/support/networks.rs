@@ -53,7 +53,11 @@ impl Net {
                 let entries = (0..w[0] * w[1])
                     .map(|_| {
                         let x = f64::from(rng.random_range(1..=3i32));
-                        if positive || rng.random_bool(0.5) { x } else { -x }
+                        if positive || rng.random_bool(0.5) {
+                            x
+                        } else {
+                            -x
+                        }
                     })
                     .collect();
                 Dense::new(w[1], w[0], entries)
