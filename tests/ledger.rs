@@ -308,7 +308,8 @@ fn index(files: &Files) -> String {
     let mut out = String::from(
         "# Theorems\n\n\
          What the certificates and the exact routines rely on, one statement to a file with its proof.\n\
-         Each has a module in a chapter of the specification, `cargo test --test spec -- --list`. Code and tests refer to a statement by its id (`Theorem: id` in a comment); `Implements` and\n\
+         Each has a module in a chapter of the specification: `cargo test --test spec -- --list`.\n\
+         Code and tests refer to a statement by its id (`Theorem: id` in a comment); `Implements` and\n\
          `Checked-by` point back. `tests/ledger.rs` keeps both directions true and generates this\n\
          table: `ISOMETER_BLESS=1 cargo test --test ledger`.\n\n\
          Status: *proved* (in full, here), *proved on paper* (with gaps named in the text), *cited*\n\
