@@ -1,5 +1,6 @@
-//! The ledger of theorems: every statement in `proofs/` names code and tests that exist, every
-//! theorem that code or a test relies on has a statement, and the index is up to date.
+//! The ledger of theorems: every statement in `proofs/` has a module in the specification with the
+//! tests `holds`, `tight` and `notices`, names code and tests that exist, every theorem that code, a test or a module of
+//! the specification relies on has a statement, and the index is up to date.
 //!
 //! `ISOMETER_BLESS=1 cargo test --test ledger` rewrites `proofs/README.md`.
 
@@ -20,6 +21,15 @@ const FIELDS: [&str; 5] = [
     "Checked-by",
 ];
 
+/// What every module of the specification must have.
+const TESTS: [&str; 3] = ["holds", "tight", "notices"];
+
+/// Where the specification lives, one chapter to a file.
+const SPEC: &str = "tests/spec/";
+
+/// What `Implements` says of a statement that no code uses, followed by the reason.
+const NO_CODE: &str = "none: ";
+
 /// Files by path from the root of the repository.
 type Files = BTreeMap<String, String>;
 
@@ -29,6 +39,22 @@ struct Statement {
 }
 
 impl Statement {
+    /// Whether it says that no code uses it, and why.
+    fn stands_alone(&self) -> bool {
+        let code = self.header.get("Implements").map_or("", String::as_str);
+        code.strip_prefix(NO_CODE)
+            .is_some_and(|why| !why.is_empty())
+    }
+
+    /// `(chapter, module)` of the entries of `Checked-by` that name a module of the specification.
+    fn spec_modules(&self) -> Vec<(&str, &str)> {
+        self.list("Checked-by")
+            .into_iter()
+            .filter_map(|entry| entry.split_once("::"))
+            .filter(|(path, rest)| path.starts_with(SPEC) && !rest.contains("::"))
+            .collect()
+    }
+
     fn list(&self, field: &str) -> Vec<&str> {
         let entries = self.header.get(field).map_or("", String::as_str);
         entries.split(", ").filter(|e| !e.is_empty()).collect()
@@ -145,6 +171,85 @@ fn citations(source: &str) -> Vec<(usize, String)> {
     found
 }
 
+/// One module of a chapter of the specification.
+struct SpecModule<'a> {
+    path: &'a str,
+    name: &'a str,
+    /// What the comment above it cites.
+    theorems: Vec<String>,
+    tests: BTreeSet<&'a str>,
+}
+
+/// The modules of all chapters: `mod name {` at the left margin, up to the brace that closes it.
+fn spec_modules(files: &Files) -> Vec<SpecModule<'_>> {
+    let mut found = Vec::new();
+    for (path, source) in files.iter().filter(|(p, _)| p.starts_with(SPEC)) {
+        let lines: Vec<&str> = source.lines().collect();
+        for (k, line) in lines.iter().enumerate() {
+            let opened = line.strip_prefix("mod ").and_then(|l| l.strip_suffix(" {"));
+            let Some(name) = opened else { continue };
+            let above = lines[..k].iter().rev();
+            let comment: Vec<&str> = above
+                .take_while(|l| l.starts_with("//") || l.starts_with("#["))
+                .copied()
+                .collect();
+            let body = lines[k + 1..].iter().take_while(|l| **l != "}");
+            let body: Vec<&str> = body.copied().collect();
+            let tests = body
+                .windows(2)
+                .filter(|w| w[0].trim() == "#[test]")
+                .filter_map(|w| w[1].trim().strip_prefix("fn ")?.split_once('('))
+                .map(|(test, _)| test)
+                .collect();
+            found.push(SpecModule {
+                path,
+                name,
+                theorems: citations(&comment.join("\n"))
+                    .into_iter()
+                    .map(|c| c.1)
+                    .collect(),
+                tests,
+            });
+        }
+    }
+    found
+}
+
+/// What is wrong between the statements and the specification.
+fn compare(statements: &[Statement], modules: &[SpecModule<'_>], wrong: &mut Vec<String>) {
+    for m in modules {
+        let place = format!("{}::{}", m.path, m.name);
+        if m.theorems.is_empty() {
+            wrong.push(format!("{place}: the module cites no theorem"));
+        }
+        for test in TESTS.iter().filter(|t| !m.tests.contains(*t)) {
+            wrong.push(format!("{place}: no test {test}"));
+        }
+        for id in &m.theorems {
+            let statement = statements.iter().find(|s| s.id == *id);
+            if statement.is_some_and(|s| !s.spec_modules().contains(&(m.path, m.name))) {
+                wrong.push(format!("proofs/{id}.md: Checked-by lacks {place}"));
+            }
+        }
+    }
+    for s in statements {
+        let named = s.spec_modules();
+        let of_it: Vec<&SpecModule<'_>> = modules
+            .iter()
+            .filter(|m| named.contains(&(m.path, m.name)))
+            .collect();
+        if of_it.is_empty() {
+            wrong.push(format!(
+                "proofs/{}.md: no module of the specification",
+                s.id
+            ));
+        }
+        for m in of_it.iter().filter(|m| !m.theorems.contains(&s.id)) {
+            wrong.push(format!("{}::{} does not cite {}", m.path, m.name, s.id));
+        }
+    }
+}
+
 /// Everything that is wrong with a ledger.
 fn examine(files: &Files) -> (Vec<Statement>, Vec<String>) {
     let mut wrong = Vec::new();
@@ -167,18 +272,30 @@ fn examine(files: &Files) -> (Vec<Statement>, Vec<String>) {
             }
         }
     }
+    let modules = spec_modules(files);
+    compare(&statements, &modules, &mut wrong);
+    let is_module = |entry: &str| {
+        let place = |m: &SpecModule<'_>| format!("{}::{}", m.path, m.name);
+        modules.iter().any(|m| place(m) == entry)
+    };
     for s in &statements {
         for (field, test) in [("Implements", false), ("Checked-by", true)] {
             if s.list(field).is_empty() {
                 wrong.push(format!("proofs/{}.md: {field} is empty", s.id));
             }
+            if field == "Implements" && s.stands_alone() {
+                continue;
+            }
             for entry in s.list(field) {
+                if test && is_module(entry) {
+                    continue;
+                }
                 if let Err(why) = names_a_function(files, entry, test) {
                     wrong.push(format!("proofs/{}.md: {field} {entry}: {why}", s.id));
                 }
             }
         }
-        if !cited.contains(&s.id) {
+        if !cited.contains(&s.id) && !s.stands_alone() {
             wrong.push(format!("proofs/{}.md: no source cites it", s.id));
         }
     }
@@ -186,25 +303,41 @@ fn examine(files: &Files) -> (Vec<Statement>, Vec<String>) {
 }
 
 /// The table of statements.
-fn index(statements: &[Statement]) -> String {
+fn index(files: &Files) -> String {
+    let (statements, modules) = (examine(files).0, spec_modules(files));
     let mut out = String::from(
         "# Theorems\n\n\
          What the certificates and the exact routines rely on, one statement to a file with its proof.\n\
+         Each has a module in a chapter of the specification: `cargo test --test spec -- --list`.\n\
          Code and tests refer to a statement by its id (`Theorem: id` in a comment); `Implements` and\n\
          `Checked-by` point back. `tests/ledger.rs` keeps both directions true and generates this\n\
          table: `ISOMETER_BLESS=1 cargo test --test ledger`.\n\n\
          Status: *proved* (in full, here), *proved on paper* (with gaps named in the text), *cited*\n\
          (from the literature), *conjectured*. No proof is machine-checked.\n\n\
-         | theorem | status | arithmetic | implements | checks |\n|---|---|---|---|---|\n",
+         | theorem | status | arithmetic | implements | specification | other checks |\n|---|---|---|---|---|---|\n",
     );
-    for s in statements {
+    for s in &statements {
         let field = |f: &str| s.header.get(f).map_or("", String::as_str);
+        let named = s.spec_modules();
+        let places: Vec<String> = modules
+            .iter()
+            .filter(|m| named.contains(&(m.path, m.name)))
+            .map(|m| {
+                let chapter = m.path.trim_start_matches(SPEC).trim_end_matches(".rs");
+                format!("{chapter}::{}", m.name)
+            })
+            .collect();
         out += &format!(
-            "| [{id}]({id}.md) | {} | {} | {} | {} |\n",
+            "| [{id}]({id}.md) | {} | {} | {} | {} | {} |\n",
             field("Status"),
             field("Arithmetic"),
-            s.list("Implements").len(),
-            s.list("Checked-by").len(),
+            if s.stands_alone() {
+                0
+            } else {
+                s.list("Implements").len()
+            },
+            places.join(", "),
+            s.list("Checked-by").len() - places.len(),
             id = s.id,
         );
     }
@@ -251,7 +384,7 @@ fn the_ledger_is_consistent() {
 #[test]
 fn the_index_is_up_to_date() {
     let files = repository();
-    let text = index(&examine(&files).0);
+    let text = index(&files);
     if std::env::var_os("ISOMETER_BLESS").is_some() {
         fs::write(root().join("proofs/README.md"), text).unwrap();
         return;
@@ -266,13 +399,17 @@ fn the_index_is_up_to_date() {
 /// A ledger of one sound statement.
 fn small() -> Files {
     let proof = "# one\n\nStatus: proved\nArithmetic: exact\nHypotheses: none\n\
-                 Implements: src/a.rs::T::f\nChecked-by: src/a.rs::tests::holds\n\n\
+                 Implements: src/a.rs::T::f\n\
+                 Checked-by: src/a.rs::tests::works, tests/spec/chapter.rs::the_claim\n\n\
                  ## Statement\n\n## Proof\n\nQED\n";
     let source = "impl T {\n/// Theorem: one.\nfn f(x: u8) {}\n}\nmod tests {\n\
-                  /// Theorem: one.\n#[test]\nfn holds() {}\n}\n";
+                  /// Theorem: one.\n#[test]\nfn works() {}\n}\n";
+    let spec = "/// The claim.\n///\n/// Theorem: one.\nmod the_claim {\n    #[test]\n    fn holds() {\n    }\n\n    \
+                #[test]\n    fn tight() {\n    }\n\n    #[test]\n    fn notices() {\n    }\n}\n";
     Files::from([
         ("proofs/one.md".to_string(), proof.to_string()),
         ("src/a.rs".to_string(), source.to_string()),
+        ("tests/spec/chapter.rs".to_string(), spec.to_string()),
     ])
 }
 
@@ -308,7 +445,7 @@ fn planted_faults_are_noticed() {
             "no such function",
         ),
         ("proofs/one.md", "src/a.rs::T::f", "src/a.rs", "no path"),
-        ("proofs/one.md", "tests::holds", "T::f", "not a test"),
+        ("proofs/one.md", "tests::works", "T::f", "not a test"),
         ("proofs/one.md", "## Proof", "## Sketch", "no section"),
         ("proofs/one.md", "QED", "", "does not end"),
         ("src/a.rs", "#[test]", "", "not a test"),
@@ -324,6 +461,66 @@ fn planted_faults_are_noticed() {
             "Note: one",
             "no source cites it",
         ),
+        (
+            "proofs/one.md",
+            ", tests/spec/chapter.rs::the_claim",
+            "",
+            "no module of the specification",
+        ),
+        (
+            "proofs/one.md",
+            ", tests/spec/chapter.rs::the_claim",
+            "",
+            "Checked-by lacks tests/spec/chapter.rs::the_claim",
+        ),
+        (
+            "proofs/one.md",
+            "chapter.rs::the_claim",
+            "chapter.rs::another",
+            "no such function",
+        ),
+        (
+            "tests/spec/chapter.rs",
+            "Theorem: one",
+            "Note: one",
+            "the module cites no theorem",
+        ),
+        (
+            "tests/spec/chapter.rs",
+            "Theorem: one",
+            "Note: one",
+            "does not cite one",
+        ),
+        (
+            "tests/spec/chapter.rs",
+            "Theorem: one",
+            "Theorem: four",
+            "theorem four has no statement",
+        ),
+        (
+            "tests/spec/chapter.rs",
+            "fn holds",
+            "fn hold",
+            "no test holds",
+        ),
+        (
+            "tests/spec/chapter.rs",
+            "fn tight",
+            "fn loose",
+            "no test tight",
+        ),
+        (
+            "tests/spec/chapter.rs",
+            "    #[test]\n    fn notices",
+            "    fn notices",
+            "no test notices",
+        ),
+        (
+            "proofs/one.md",
+            "Implements: src/a.rs::T::f",
+            "Implements: none: ",
+            "Implements",
+        ),
     ];
     for (file, old, new, complaint) in faults {
         let mut files = small();
@@ -336,6 +533,20 @@ fn planted_faults_are_noticed() {
             "{old} -> {new}: expected {complaint}, got {wrong:?}"
         );
     }
+}
+
+/// A statement about the world that no code uses may say so, with a reason.
+#[test]
+fn statements_without_code_say_why() {
+    let mut files = small();
+    let text = files["proofs/one.md"].replace("src/a.rs::T::f", "none: a fact about the world");
+    files.insert("proofs/one.md".into(), text);
+    let source = files["src/a.rs"].replace("Theorem: one", "Note");
+    files.insert("src/a.rs".into(), source);
+    assert_eq!(examine(&files).1, Vec::<String>::new());
+    // no module, and the statement is not in the specification any more
+    files.remove("tests/spec/chapter.rs");
+    assert!(!examine(&files).1.is_empty());
 }
 
 #[test]

@@ -252,7 +252,7 @@ fn segments(chain: &Chain) -> f64 {
 ///   absent where rounding takes all of it;
 /// - `companions`: the best of `|W_k|` times the least singular values of the other factors, which
 ///   holds where those after `k` are injective (no wider in than out) and those before surjective.
-///   Theorem: lower-companions.
+///   Theorem: norms-of-products-from-below.
 ///
 /// # Errors
 ///
@@ -362,7 +362,7 @@ fn companions(layers: &[MatrixRef<'_>]) -> Option<f64> {
         .reduce(f64::max)
 }
 
-/// `ln` of the singular values of each factor, and what they imply for the product.
+/// What the singular values of the factors imply for those of the product. Theorem: horn-majorization.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Majorization {
     /// `ln prod_(i<=k) sigma_i(J) <= partial_sums[k-1]`, `k = 1..r`, `r` the least width: Horn's inequality.
@@ -439,112 +439,7 @@ pub fn factor_spectra(layers: &[MatrixRef<'_>]) -> Result<Vec<Vec<f64>>, Singula
 }
 
 /// Interval of `ln kappa(AB)` from the factors, for square nonsingular `A` and `B` of one order:
-/// `max(kappa(A)/kappa(B), kappa(B)/kappa(A)) <= kappa(AB) <= kappa(A) kappa(B)`. Theorem: cond-of-a-product.
+/// `max(kappa(A)/kappa(B), kappa(B)/kappa(A)) <= kappa(AB) <= kappa(A) kappa(B)`. Theorem: condition-of-products, condition-of-products-from-below.
 pub fn ln_cond_of_product(ln_a: f64, ln_b: f64) -> (f64, f64) {
     ((ln_a - ln_b).abs(), ln_a + ln_b)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use rand::{RngExt, SeedableRng};
-
-    fn drawn(widths: &[usize], seed: u64) -> Vec<(Vec<f64>, usize, usize)> {
-        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
-        widths
-            .windows(2)
-            .map(|w| {
-                let scale = 2f64.powi(rng.random_range(-400..400));
-                let sparse = rng.random::<bool>();
-                let entry = |_| match sparse && rng.random::<f64>() < 0.6 {
-                    true => 0.0,
-                    false => scale * (rng.random::<f64>() - 0.5),
-                };
-                ((0..w[0] * w[1]).map(entry).collect(), w[1], w[0])
-            })
-            .collect()
-    }
-
-    fn views(layers: &[(Vec<f64>, usize, usize)]) -> Vec<MatrixRef<'_>> {
-        layers
-            .iter()
-            .map(|(x, r, c)| MatrixRef::row_major(x, *r, *c).unwrap())
-            .collect()
-    }
-
-    /// `ln |J|` from the singular values of the product kept in logarithms.
-    fn truth(layers: &[MatrixRef<'_>]) -> f64 {
-        use crate::linalg::product::{MatrixChain, ProductOptions, spectrum};
-        let mut chain = MatrixChain::new(layers);
-        let s = spectrum(&mut chain, &ProductOptions::default()).unwrap();
-        s.log2_norm() * std::f64::consts::LN_2
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
-
-        /// Theorems: segment-norm-bound, lower-companions, horn-majorization.
-        #[test]
-        fn bounds_enclose_the_norm(
-            widths in prop::collection::vec(1usize..7, 2..9),
-            seed: u64,
-        ) {
-            let layers = drawn(&widths, seed);
-            let layers = views(&layers);
-            let norm = truth(&layers);
-            for b in upper_bounds(&layers).unwrap() {
-                prop_assert!(b.value.ln() >= norm - 1e-9 || norm == f64::NEG_INFINITY, "{}: {} {norm}", b.name, b.value.ln());
-            }
-            for b in lower_bounds(&layers).unwrap() {
-                prop_assert!(b.value.ln() <= norm + 1e-9, "{}: {} {norm}", b.name, b.value.ln());
-            }
-        }
-    }
-
-    #[test]
-    fn one_layer_is_bounded_by_its_norm_and_runs_beat_factors() {
-        let layers = drawn(&[6, 6], 3);
-        let layers = views(&layers);
-        let norm = truth(&layers);
-        let upper = upper_bounds(&layers).unwrap();
-        assert!((upper[0].value.ln() - norm).abs() < 1e-10);
-        assert!((upper[4].value.ln() - norm).abs() < 1e-10);
-        let lower = lower_bounds(&layers).unwrap();
-        assert!(
-            (lower[0].value.ln() - norm).abs() < 1e-6,
-            "{}",
-            lower[0].value.ln() - norm
-        );
-        let deep = drawn(&[8; 13], 4);
-        let deep = views(&deep);
-        let (norm, upper) = (truth(&deep), upper_bounds(&deep).unwrap());
-        assert!(upper[4].value.ln() - norm < 1e-6, "all in one run");
-        assert!(upper[0].value.ln() - norm > 1.0);
-        assert!(lower_bounds(&deep).unwrap()[0].value.ln() > norm - 1e-3);
-    }
-
-    /// Theorem: horn-majorization. Sums of a true spectrum never exceed those of the factors, and the last
-    /// is equal; a spectrum that is wrong by a part in a million is noticed.
-    #[test]
-    fn majorization_audits_a_spectrum() {
-        use crate::linalg::product::{MatrixChain, ProductOptions, spectrum};
-        let entry =
-            |k: usize| move |e: usize| (((e * e * (k + 3) + 11 * e + k) % 29) as f64 - 14.0) / 7.0;
-        let layers: Vec<_> = (0..6)
-            .map(|k| ((0..25).map(entry(k)).collect::<Vec<f64>>(), 5, 5))
-            .collect();
-        let layers = views(&layers);
-        let m = Majorization::of(&factor_spectra(&layers).unwrap());
-        let s = spectrum(&mut MatrixChain::new(&layers), &ProductOptions::default()).unwrap();
-        let mut ln: Vec<f64> = s
-            .log2_singular_values
-            .iter()
-            .map(|x| x * std::f64::consts::LN_2)
-            .collect();
-        assert!(m.violation(&ln) < 1e-9, "{}", m.violation(&ln));
-        assert!(m.ln_upper(1).unwrap() >= ln[0] && m.ln_lower().unwrap() <= ln[0]);
-        ln[4] += 1e-6;
-        assert!(m.violation(&ln) > 9e-7);
-    }
 }

@@ -91,6 +91,7 @@ pub enum NpyError {
 impl Header {
     /// The matrix whose file (header included) starts at byte `from` of `blob`. `flat` is its
     /// shape; that `total_bytes` lie there has been checked.
+    /// Theorem: binary-round-trip.
     pub(super) fn decode(&self, blob: &Blob, from: usize, flat: Flat) -> Result<Loaded, NpyError> {
         let total = self.total_bytes()?.unwrap_or(self.start);
         let start = from + self.start;

@@ -135,7 +135,9 @@ impl From<SingularError> for ConditionError {
     }
 }
 
-/// Condition number of a stored matrix.
+/// Condition number of a stored matrix: at least 1, and that of any multiple of it.
+///
+/// Theorems: certified-enclosures, condition-at-least-one, condition-of-multiples.
 ///
 /// # Errors
 /// [`ConditionError`] on empty, non-finite or (for norms other than 2) non-square input.

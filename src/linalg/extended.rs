@@ -31,6 +31,11 @@ impl DdVec {
         self.hi.len()
     }
 
+    /// Whether there are no entries.
+    pub fn is_empty(&self) -> bool {
+        self.hi.is_empty()
+    }
+
     /// Entry `i`.
     pub fn get(&self, i: usize) -> Dd {
         Dd {

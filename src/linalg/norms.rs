@@ -35,7 +35,7 @@ impl Norm {
 }
 
 /// Spectral norm `|A|_2`, the largest singular value: a proved enclosure, `O(m n^2)` operations for an
-/// `m x n` matrix with `m >= n`. Theorem: kato-temple.
+/// `m x n` matrix with `m >= n`. Theorems: kato-temple, certified-enclosures.
 ///
 /// # Errors
 /// The first entry that is NaN or infinite.
@@ -75,7 +75,7 @@ pub fn inf(a: &MatrixRef<'_>) -> Result<Enclosure, NonFinite> {
     Ok(around(best, gamma(a.cols() + 4), e))
 }
 
-/// Frobenius norm: the root of the sum of squared moduli.
+/// Frobenius norm: the root of the sum of squared moduli. Theorem: frobenius-submultiplicativity.
 ///
 /// # Errors
 /// The first entry that is NaN or infinite.

@@ -244,7 +244,7 @@ pub fn rms_linear_mean_square(n: usize) -> Option<f64> {
 
 /// Weights before a normalization multiplied by `scale`: the gradient with respect to them is
 /// multiplied by `1/scale` and the step they feel, relative to their size, by `1/scale^2`
-/// (homogeneity of degree 0; van Laarhoven, arXiv:1706.05350).
+/// (homogeneity of degree 0; van Laarhoven, arXiv:1706.05350). Theorem: scale-invariance.
 pub fn scale_invariant_factors(scale: f64) -> (f64, f64) {
     (scale.recip(), scale.powi(-2))
 }

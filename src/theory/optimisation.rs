@@ -130,6 +130,8 @@ impl Tuned {
 
 /// Gradient descent with its best step `2/(lambda_max + lambda_min)` and rate `(k-1)/(k+1)`.
 ///
+/// Theorem: gradient-descent-on-quadratics.
+///
 /// # Errors
 /// [`OptimisationError::Curvature`].
 pub fn best_gradient_descent(smallest: f64, largest: f64) -> Result<Tuned, OptimisationError> {
@@ -184,6 +186,8 @@ fn not_negative(what: &'static str, value: f64) -> Result<f64, OptimisationError
 /// LARS' factor on the learning rate of a layer, `eta |w| / (|g| + lambda |w|)` (You, Gitman and Ginsburg,
 /// arXiv:1708.03888); 1 if either norm is zero.
 ///
+/// Theorem: lars-step.
+///
 /// # Errors
 /// [`OptimisationError::Negative`] names the argument.
 pub fn lars_trust_ratio(
@@ -215,6 +219,8 @@ pub fn lamb_trust_ratio(weight_norm: f64, update_norm: f64) -> Result<f64, Optim
 }
 
 /// Factor `min(1, c/|g|)` of clipping by norm; 1 for a zero gradient.
+///
+/// Theorem: clipping.
 ///
 /// # Errors
 /// [`OptimisationError::Negative`] names the argument.

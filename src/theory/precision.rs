@@ -91,7 +91,7 @@ impl NumberFormat {
     /// Largest change of the weight `w` that rounding undoes; `w` is first rounded to the format.
     ///
     /// Half the spacing on that side: just above a power of two it is twice that just below.
-    /// Theorem: ties-to-even-thresholds.
+    /// Theorem: lost-updates.
     pub fn lost_step(self, w: f64, direction: Direction) -> LostStep {
         let w = self.round(w, Subnormals::Kept);
         let outward = (w >= 0.0) == (direction == Direction::Increase);

@@ -3,7 +3,6 @@
 use super::{Rows, a, data, npy, only, open_data, real, rows, z};
 use isometer::formats::{Content, Source, open, open_bytes};
 use isometer::linalg::element::ElementType;
-use proptest::prelude::*;
 
 #[test]
 fn npy_of_every_float_and_order() {
@@ -398,81 +397,6 @@ fn unknown_extensions_are_sniffed() {
         for alias in ["-", "file", "x.dat", "dir.d/x"] {
             let all = open_bytes(alias, bytes.clone()).unwrap_or_else(|e| panic!("{name}: {e}"));
             assert_eq!(super::read_all(&all).unwrap(), plain, "{name} as {alias}");
-        }
-    }
-}
-
-proptest! {
-    /// What the npyz crate writes comes back bit for bit.
-    #[test]
-    fn npy_round_trip(rows in 1usize..6, cols in 1usize..6, fortran: bool, big: bool, seed: u64) {
-        use npyz::WriterBuilder;
-        let value = |k: usize| f64::from_bits(seed.rotate_left(k as u32) >> 2);
-        let endian = if big { ">f8" } else { "<f8" };
-        let mut bytes = Vec::new();
-        let mut writer = npyz::WriteOptions::new()
-            .dtype(npyz::DType::Plain(endian.parse().unwrap()))
-            .shape(&[rows as u64, cols as u64])
-            .order(if fortran { npyz::Order::Fortran } else { npyz::Order::C })
-            .writer(&mut bytes)
-            .begin_nd()
-            .unwrap();
-        writer.extend((0..rows * cols).map(value)).unwrap();
-        writer.finish().unwrap();
-        let all = open_bytes("x.npy", bytes).unwrap();
-        let tensor = all.load(0).unwrap();
-        let m = tensor.matrix().unwrap();
-        for i in 0..rows {
-            for j in 0..cols {
-                let k = if fortran { i + j * rows } else { i * cols + j };
-                prop_assert_eq!(m.get(i, j).0.to_bits(), value(k).to_bits());
-            }
-        }
-    }
-
-    /// What the safetensors crate writes comes back bit for bit.
-    #[test]
-    fn safetensors_round_trip(shapes in prop::collection::vec((1usize..5, 1usize..5), 1..4), seed: u64) {
-        use safetensors::tensor::{Dtype, TensorView, serialize};
-        let value = |t: usize, k: usize| f32::from_bits((seed.rotate_left((7 * t + k) as u32) >> 34) as u32);
-        let buffers: Vec<Vec<u8>> = shapes
-            .iter()
-            .enumerate()
-            .map(|(t, (r, c))| (0..r * c).flat_map(|k| value(t, k).to_le_bytes()).collect())
-            .collect();
-        let views = shapes.iter().zip(&buffers).enumerate().map(|(t, (&(r, c), bytes))| {
-            (format!("t{t}"), TensorView::new(Dtype::F32, vec![r, c], bytes).unwrap())
-        });
-        let bytes = serialize(views, None).unwrap();
-        let all = open_bytes("x.safetensors", bytes).unwrap();
-        prop_assert_eq!(all.entries().len(), shapes.len());
-        prop_assert!(all.notes().is_empty());
-        for (i, entry) in all.entries().iter().enumerate() {
-            let t: usize = entry.name()[1..].parse().unwrap();
-            let tensor = all.load(i).unwrap();
-            let m = tensor.matrix().unwrap();
-            prop_assert_eq!((m.rows(), m.cols()), shapes[t]);
-            for r in 0..m.rows() {
-                for c in 0..m.cols() {
-                    prop_assert_eq!(m.get(r, c).0, f64::from(value(t, r * m.cols() + c)));
-                }
-            }
-        }
-    }
-
-    /// Decimal text holds the nearest f64: shortest printing comes back bit for bit.
-    #[test]
-    fn text_round_trip(bits in prop::collection::vec(any::<u64>(), 1..20)) {
-        let numbers: Vec<f64> = bits.into_iter().map(f64::from_bits).filter(|x| x.is_finite()).collect();
-        prop_assume!(!numbers.is_empty());
-        let csv: String = numbers.iter().map(|x| format!("{x:e}\n")).collect();
-        let mtx = format!("%%MatrixMarket matrix array real general\n{} 1\n{csv}", numbers.len());
-        for (name, text) in [("x.csv", csv), ("x.mtx", mtx)] {
-            let all = open_bytes(name, text.into_bytes()).unwrap();
-            let found = rows(&all.load(0).unwrap());
-            for (x, row) in numbers.iter().zip(&found) {
-                prop_assert_eq!(x.to_bits(), row[0].0.to_bits());
-            }
         }
     }
 }

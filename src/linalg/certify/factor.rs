@@ -103,7 +103,7 @@ pub fn product_size(a: &Mat<f64>, x: &Mat<f64>) -> f64 {
     let cols = gram::abs_apply_transposed(x, &gram::abs_apply_transposed(a, &ones));
     // an infinite sum times a zero entry is NaN, which must not be dropped
     let max = |v: &[f64]| max_up(v.iter().copied());
-    // |M|_2 <= sqrt(|M|_1 |M|_inf)
+    // |M|_2 <= sqrt(|M|_1 |M|_inf); theorem: spectral-norm-by-sums
     sqrt_up(up(max(&rows) * max(&cols) * (1.0 + gamma(2 * k))))
 }
 

@@ -115,7 +115,7 @@ impl Problem {
 
 /// Upper bound of `| |A|^T |A| |_2`: for any positive `x`, the spectral radius of a non-negative
 /// matrix is at most `max_i (Mx)_i / x_i` (Collatz 1942). Theorem: collatz-wielandt.
-fn collatz_wielandt(a: &Mat<f64>) -> f64 {
+pub fn collatz_wielandt(a: &Mat<f64>) -> f64 {
     let (m, n) = (a.nrows(), a.ncols());
     let mut x = vec![1.0; n];
     let mut best = f64::INFINITY;
@@ -206,7 +206,7 @@ impl Gram {
     /// Proves a bound on an eigenvalue of `G` by factoring
     /// `M = sign (B - mu I) + s (v v^T + ...)`: success means `sign (G - mu I) + s(...) > -slack`.
     /// Returns the slack, or `None` when the factorisation breaks down.
-    fn definite(&self, sign: f64, mu: f64, s: f64, deflate: &[&[f64]]) -> Option<f64> {
+    pub fn definite(&self, sign: f64, mu: f64, s: f64, deflate: &[&[f64]]) -> Option<f64> {
         let n = self.order();
         let mut m = Mat::zeros(n, n);
         let mut squares = 0.0;

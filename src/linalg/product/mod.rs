@@ -245,11 +245,13 @@ pub struct ProductSpectrum {
     pub exact_zeros: usize,
     /// Arithmetic of the final run.
     pub arithmetic: Arithmetic,
-    /// Upper bound on log2 of the norm: the sum of log2 of the layer norms.
+    /// Upper bound on log2 of the norm: the sum of log2 of the layer norms; `-inf` with a zero layer.
+    /// Theorem: operator-norm-submultiplicativity.
     pub log2_norm_bound: Option<f64>,
     /// Upper bound on log2 of the condition number, the sum of those of the layers; `inf` when one
-    /// is singular to working precision. `None` where such a bound does not exist: when a level
-    /// inside the chain is wider than one on each of its sides.
+    /// is singular to working precision, or when a level inside the chain is narrower than both its ends, which makes the
+    /// product singular. `None` where such a bound does not exist: when a level
+    /// inside the chain is wider than one on each of its sides. Theorem: condition-of-products.
     pub log2_cond_bound: Option<f64>,
     /// `|sum log2 sigma_i - sum log2 |det W_k||`, zero in exact arithmetic, for chains of square
     /// layers without exact zeros.
@@ -519,5 +521,8 @@ fn assemble<S: LayerSource>(
 
 /// A sum of `terms` rounded logarithms, moved up by what rounding can have taken.
 fn outward(x: f64, terms: usize) -> f64 {
+    if x.is_infinite() {
+        return x;
+    }
     x + (x.abs() + terms as f64) * terms as f64 * f64::EPSILON
 }

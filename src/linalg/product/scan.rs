@@ -106,8 +106,11 @@ impl<'s, S: LayerSource> Live<'s, S> {
                 .windows(2)
                 .skip_while(|w| w[1] <= w[0])
                 .all(|w| w[1] >= w[0]);
+            let ends = widths[0].min(widths[widths.len() - 1]);
             if !valley {
                 factors.log2_cond_bound = f64::NAN;
+            } else if widths.iter().any(|w| *w < ends) {
+                factors.log2_cond_bound = f64::INFINITY;
             }
         }
         let mut live = Live {

@@ -3,22 +3,17 @@
 //! Every property has its oracle in integers ([`IntegerMatrix::count_below`]): a limit is right or
 //! wrong, without tolerance.
 
-#[path = "support/gallery.rs"]
-#[allow(dead_code, reason = "the reference rows are read by tests/gallery.rs")]
-mod gallery;
-#[path = "support/strategies.rs"]
-mod strategies;
-
-use gallery::dyadic;
+use super::gallery::dyadic;
+use super::strategies::{Draw, matrices};
+use super::support::check;
 use isometer::linalg::condition::{ConditionOptions, Conditioning, Measured, Norm, condition};
 use isometer::linalg::exact::IntegerMatrix;
 use isometer::linalg::singular::singular_values;
 use isometer::linalg::view::MatrixRef;
 use isometer::scale::{Certainty, Enclosure};
 use proptest::prelude::*;
-use proptest::test_runner::{TestCaseError, TestRunner};
+use proptest::test_runner::TestCaseError;
 use std::cell::Cell;
-use strategies::{Draw, matrices};
 
 /// Far above what a drawn matrix needs: a refusal would be a skipped case.
 const BUDGET: u64 = 100_000_000_000;
@@ -122,28 +117,91 @@ impl Subject {
     }
 }
 
-/// Runs a property on drawn matrices; `PROPTEST_CASES` sets how many (256 if unset).
 fn for_matrices(property: impl Fn(&Draw) -> Result<(), TestCaseError>) {
-    let config = ProptestConfig {
-        // A failing draw prints all there is to it.
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    };
-    let outcome = TestRunner::new(config).run(&matrices(), |draw| property(&draw));
-    if let Err(e) = outcome {
-        panic!("{e}");
-    }
+    check(matrices(), |draw| property(&draw));
 }
 
-#[test]
-fn enclosures_hold() {
-    for_matrices(|draw| {
-        let s = examine(draw);
-        for part in [&s.answer.sigma_max, &s.answer.sigma_min, &s.answer.cond] {
-            prop_assert!(is_proved(part), "only {}", part.certainty);
-        }
-        s.judge()
-    });
+/// The limits that [`condition`] returns hold the extreme singular values, and their quotients.
+///
+/// Theorem: certified-enclosures.
+mod every_enclosure_holds_the_exact_value {
+    use super::*;
+
+    #[test]
+    fn holds() {
+        for_matrices(|draw| {
+            let s = examine(draw);
+            for part in [&s.answer.sigma_max, &s.answer.sigma_min, &s.answer.cond] {
+                prop_assert!(is_proved(part), "only {}", part.certainty);
+            }
+            s.judge()
+        });
+    }
+
+    /// Narrow where the condition number is moderate; never vacuous on small nonsingular matrices,
+    /// but for one in fifty.
+    #[test]
+    fn tight() {
+        let (nonsingular, vacuous) = (Cell::new(0u32), Cell::new(0u32));
+        for_matrices(|draw| {
+            let s = examine(draw);
+            let c = &s.answer;
+            prop_assert!(is_proved(&c.sigma_min), "only {}", c.sigma_min.certainty);
+            if s.rank == s.full {
+                nonsingular.set(nonsingular.get() + 1);
+                if !c.sigma_min.enclosure.is_positive() {
+                    vacuous.set(vacuous.get() + 1);
+                }
+            } else {
+                prop_assert!(
+                    c.sigma_min.enclosure.is_zero(),
+                    "rank {} of {} was not proved: {:?}",
+                    s.rank,
+                    s.full,
+                    c.sigma_min
+                );
+            }
+            if c.cond.enclosure.hi().log10() <= 8.0 {
+                for part in [&c.sigma_max, &c.sigma_min, &c.cond] {
+                    let width = part.enclosure.relative_width();
+                    prop_assert!(width <= 1e-9, "width {:.1e} of {:?}", width, part);
+                }
+            }
+            Ok(())
+        });
+        let (n, v) = (nonsingular.get(), vacuous.get());
+        assert!(n > 0 && 50 * v <= n, "{v} of {n} lower limits are zero");
+    }
+
+    /// Notices: an enclosure moved off by its own width is refuted by the oracle that accepted it.
+    #[test]
+    fn notices() {
+        for_matrices(|draw| {
+            let s = examine(draw);
+            let c = &s.answer;
+            for (part, holds) in [
+                (
+                    &c.sigma_max,
+                    Subject::holds_sigma_max as fn(&Subject, &Enclosure) -> bool,
+                ),
+                (&c.sigma_min, Subject::holds_sigma_min),
+            ] {
+                let (_, lo, hi, e) = part.enclosure.scaled();
+                if !holds(&s, &part.enclosure) || !hi.is_finite() {
+                    continue;
+                }
+                let step = (hi - lo) + 1e-12 * hi;
+                if step > 0.0 {
+                    let above = Enclosure::new(hi, lo + 2.0 * step, hi + 2.0 * step, e);
+                    prop_assert!(!holds(&s, &above.unwrap()));
+                    let hi = lo - 1e-12 * lo;
+                    let below = Enclosure::new(0.0, (hi - 2.0 * step).max(0.0), hi, e);
+                    prop_assert!(lo == 0.0 || !holds(&s, &below.unwrap()));
+                }
+            }
+            Ok(())
+        });
+    }
 }
 
 /// Entries that become subnormal when the largest is scaled to 1, in a matrix that they decide.
@@ -225,73 +283,6 @@ fn plain_singular_values_are_as_good_as_they_say() {
     });
 }
 
-/// Narrow where the condition number is moderate; never vacuous on small nonsingular matrices,
-/// but for one in fifty.
-#[test]
-fn enclosures_are_tight() {
-    let (nonsingular, vacuous) = (Cell::new(0u32), Cell::new(0u32));
-    for_matrices(|draw| {
-        let s = examine(draw);
-        let c = &s.answer;
-        prop_assert!(is_proved(&c.sigma_min), "only {}", c.sigma_min.certainty);
-        if s.rank == s.full {
-            nonsingular.set(nonsingular.get() + 1);
-            if !c.sigma_min.enclosure.is_positive() {
-                vacuous.set(vacuous.get() + 1);
-            }
-        } else {
-            prop_assert!(
-                c.sigma_min.enclosure.is_zero(),
-                "rank {} of {} was not proved: {:?}",
-                s.rank,
-                s.full,
-                c.sigma_min
-            );
-        }
-        if c.cond.enclosure.hi().log10() <= 8.0 {
-            for part in [&c.sigma_max, &c.sigma_min, &c.cond] {
-                let width = part.enclosure.relative_width();
-                prop_assert!(width <= 1e-9, "width {:.1e} of {:?}", width, part);
-            }
-        }
-        Ok(())
-    });
-    let (n, v) = (nonsingular.get(), vacuous.get());
-    assert!(n > 0 && 50 * v <= n, "{v} of {n} lower limits are zero");
-}
-
-/// Notices: an enclosure moved off by its own width is refuted by the oracle that accepted it.
-///
-/// Theorem: inertia-counts-singular-values.
-#[test]
-fn moved_enclosures_are_refuted() {
-    for_matrices(|draw| {
-        let s = examine(draw);
-        let c = &s.answer;
-        for (part, holds) in [
-            (
-                &c.sigma_max,
-                Subject::holds_sigma_max as fn(&Subject, &Enclosure) -> bool,
-            ),
-            (&c.sigma_min, Subject::holds_sigma_min),
-        ] {
-            let (_, lo, hi, e) = part.enclosure.scaled();
-            if !holds(&s, &part.enclosure) || !hi.is_finite() {
-                continue;
-            }
-            let step = (hi - lo) + 1e-12 * hi;
-            if step > 0.0 {
-                let above = Enclosure::new(hi, lo + 2.0 * step, hi + 2.0 * step, e);
-                prop_assert!(!holds(&s, &above.unwrap()));
-                let hi = lo - 1e-12 * lo;
-                let below = Enclosure::new(0.0, (hi - 2.0 * step).max(0.0), hi, e);
-                prop_assert!(lo == 0.0 || !holds(&s, &below.unwrap()));
-            }
-        }
-        Ok(())
-    });
-}
-
 /// The draws reach what they are meant to reach: singular and nonsingular matrices, every
 /// magnitude of the condition number, both orientations.
 #[test]
@@ -316,4 +307,88 @@ fn draws_cover_the_difficulties() {
         Ok(())
     });
     assert!(seen.iter().all(|c| c.get() > 0), "{seen:?}");
+}
+
+/// The singular values of `[[B, -C], [C, B]]` are those of `B + iC`, each twice.
+///
+/// Theorem: complex-embedding.
+mod a_complex_matrix_has_the_singular_values_of_its_real_embedding {
+    use super::super::structured::{self, Exact};
+    use super::super::support::conditioning;
+    use super::*;
+
+    fn complex(b: &Exact, c: &Exact) -> Vec<[f64; 2]> {
+        b.doubles()
+            .into_iter()
+            .zip(c.doubles())
+            .map(|(x, y)| [x, y])
+            .collect()
+    }
+
+    fn embedded(b: &Exact, c: &Exact) -> Exact {
+        let (m, n) = (b.rows, b.cols);
+        let mut e = Exact::from_fn(2 * m, 2 * n, |i, j| {
+            let (x, y) = (b.get(i % m, j % n), c.get(i % m, j % n));
+            match (i < m, j < n) {
+                (true, false) => -y,
+                (false, true) => y,
+                _ => x,
+            }
+        });
+        e.exponent = b.exponent;
+        e
+    }
+
+    fn pairs() -> impl Strategy<Value = (Exact, Exact)> {
+        (structured::draws(), any::<u64>(), 1..=4usize, 1..=4usize).prop_map(
+            |(draw, seed, m, n)| {
+                let b = draw.build(m, n);
+                (b, structured::Draw { seed, ..draw }.build(m, n))
+            },
+        )
+    }
+
+    fn counts(exact: &IntegerMatrix, s: f64) -> (usize, usize) {
+        let c = exact.count_below(s, 0, BUDGET).unwrap();
+        (c.below, c.above)
+    }
+
+    #[test]
+    fn holds() {
+        check(pairs(), |(b, c)| {
+            let data = complex(&b, &c);
+            let view = MatrixRef::row_major(&data, b.rows, b.cols).unwrap();
+            let one = condition(&view, &ConditionOptions::default()).unwrap();
+            let two = conditioning(&embedded(&b, &c));
+            for (part, found) in [&one.sigma_max, &one.sigma_min].into_iter().zip(two) {
+                let (_, lo, hi) = part.enclosure.to_linear().unwrap();
+                prop_assert!(lo <= found.hi && found.lo <= hi);
+            }
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn tight() {
+        // each value exactly twice, at every threshold
+        check((pairs(), 0..200u32), |((b, c), s)| {
+            let data = complex(&b, &c);
+            let view = MatrixRef::row_major(&data, b.rows, b.cols).unwrap();
+            let one = counts(&IntegerMatrix::new(&view).unwrap(), f64::from(s));
+            let real = embedded(&b, &c);
+            let two = counts(&real.view(|v| IntegerMatrix::new(v).unwrap()), f64::from(s));
+            prop_assert_eq!((2 * one.0, 2 * one.1), two);
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn notices() {
+        // the wrong sign makes another matrix: |[[1, 1], [1, 1]]| = 2, |1 + i| = sqrt 2
+        let wrong = Exact::from_fn(2, 2, |_, _| 1);
+        let right = Exact::from_fn(2, 2, |i, j| if (i, j) == (0, 1) { -1 } else { 1 });
+        assert!(conditioning(&wrong)[0].contains(2.0));
+        assert!(!conditioning(&right)[0].contains(2.0));
+        assert!(conditioning(&right)[1].hi > 1.4 && conditioning(&wrong)[1].hi == 0.0);
+    }
 }
