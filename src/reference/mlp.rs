@@ -2,8 +2,10 @@
 
 use super::dense::Dense;
 use super::elementwise::Elementwise;
-use crate::network::Normalization;
+use super::low_precision::rounded;
+use super::scaled::Scaled;
 use crate::network::activation::Activation;
+use crate::network::{Normalization, NumberFormat};
 
 /// Everything about a network but its weights.
 ///
@@ -128,6 +130,8 @@ pub struct Mlp {
     pub(super) elementwise: Elementwise,
     /// Factors of the units of each layer, example after example; empty without dropout.
     pub(super) masks: Vec<Vec<f64>>,
+    /// What everything stored is rounded to.
+    pub(super) format: Option<NumberFormat>,
 }
 
 impl Mlp {
@@ -211,6 +215,7 @@ impl Mlp {
             elementwise: Elementwise::new(architecture.activation.clone()),
             architecture,
             masks: Vec::new(),
+            format: None,
         })
     }
 
@@ -289,6 +294,14 @@ impl Mlp {
     /// The dropout factors of layer `l`, from 1, if any.
     pub fn dropout(&self, l: usize) -> Option<&[f64]> {
         self.masks.get(l - 1).map(Vec::as_slice)
+    }
+
+    /// Vectors as the network stores them.
+    pub(super) fn stored(&self, batch: Vec<Scaled>) -> Vec<Scaled> {
+        match self.format {
+            None => batch,
+            Some(format) => batch.iter().map(|v| rounded(v, format)).collect(),
+        }
     }
 
     /// Those of one example.

@@ -66,9 +66,8 @@ impl Scaled {
     /// The vector of the numbers `m 2^e`, however far apart.
     pub fn from_terms(terms: &[(f64, i64)]) -> Scaled {
         let of = |&(m, e): &(f64, i64)| e + i64::from(exponent_of(m));
-        let Some(exponent) = terms.iter().filter(|t| t.0 != 0.0).map(of).max() else {
-            return Scaled::zeros(terms.len());
-        };
+        let live = |t: &&(f64, i64)| t.0 != 0.0 && t.0.is_finite();
+        let exponent = terms.iter().filter(live).map(of).max().unwrap_or(0);
         let values = terms.iter().map(|&(m, e)| shifted(m, e - exponent));
         Scaled {
             values: values.collect(),
@@ -275,5 +274,7 @@ mod tests {
         assert_eq!(v.exponent(), 3000);
         assert_eq!(v.values(), [1.0, 3.0 / 1024.0, 0.0, 0.0]);
         assert!(Scaled::from_terms(&[(0.0, 7)]).is_zero());
+        let infinite = Scaled::from_terms(&[(f64::INFINITY, 0), (3.0, 5)]);
+        assert_eq!(infinite.to_vec(), [f64::INFINITY, 96.0]);
     }
 }
