@@ -48,7 +48,9 @@ pub enum CheckpointError {
         outputs: usize,
     },
     /// A bias of another length than its layer has outputs.
-    #[error("{bias} has {entries} entries, but its layer {name} gives {outputs} outputs")]
+    #[error(
+        "{bias} has {entries} entries, but its layer {name} gives {outputs} outputs; if matrices are stored the other way round, choose the other layout"
+    )]
     Bias {
         /// The bias.
         bias: String,
