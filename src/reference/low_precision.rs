@@ -67,9 +67,7 @@ impl Mlp {
         narrow.format = Some(format);
         for layer in &mut narrow.layers {
             let alpha = layer.multiplier;
-            let stored = |w: f64| if alpha == 0.0 { w } else { w / alpha };
-            let factor = if alpha == 0.0 { 1.0 } else { alpha };
-            let round = |w: &mut f64| *w = factor * format.nearest(stored(*w));
+            let round = |w: &mut f64| *w = alpha * format.nearest(*w / alpha);
             layer.weights.iter_mut().for_each(round);
             layer
                 .bias

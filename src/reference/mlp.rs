@@ -99,6 +99,14 @@ pub enum LayersError {
         /// The entry.
         value: f64,
     },
+    /// No stored weights have the effective ones.
+    #[error("the multiplier of layer {layer} is {value}: a finite number other than 0 is needed")]
+    Multiplier {
+        /// The layer, from 1.
+        layer: usize,
+        /// The multiplier.
+        value: f64,
+    },
     /// Entries so large or small that products leave the range of `f64`.
     #[error(
         "the largest weight of layer {layer} is {value:e}; from 1e-250 to 1e250 can be multiplied safely"
@@ -199,10 +207,12 @@ impl Mlp {
             }
             let biases = dense.bias.iter().flatten();
             let mut entries = dense.weights.iter().chain(biases);
-            let odd = entries.find(|x| !x.is_finite()).copied();
-            if let Some(value) = odd.or((!dense.multiplier.is_finite()).then_some(dense.multiplier))
-            {
+            if let Some(value) = entries.find(|x| !x.is_finite()).copied() {
                 return Err(LayersError::NonFinite { layer, value });
+            }
+            let value = dense.multiplier;
+            if value == 0.0 || !value.is_finite() {
+                return Err(LayersError::Multiplier { layer, value });
             }
             let value = dense.weights.iter().fold(0.0f64, |m, x| m.max(x.abs()));
             if value != 0.0 && !(1e-250..=1e250).contains(&value) {

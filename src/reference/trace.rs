@@ -329,18 +329,20 @@ impl<'a> Trace<'a> {
     ) -> Vec<Scaled> {
         for l in (1..=self.mlp.depth).rev() {
             let dense = self.mlp.layer(l);
-            let transposed =
-                |d: &[Scaled]| d.iter().map(|d| dense.transposed(d)).collect::<Vec<_>>();
+            let stored = |v| self.mlp.stored(v);
+            let transposed = |d: &[Scaled]| stored(d.iter().map(|d| dense.transposed(d)).collect());
             let stage = self.stage(l);
             match self.mlp.architecture.beta {
                 None => {
-                    let delta = stage.backward(&v);
+                    let delta = stored(stage.backward(&v));
                     v = transposed(&delta);
                     see(delta);
                 }
                 Some(beta) => {
-                    let delta: Vec<Scaled> = v.iter().map(|v| v.clone().times(beta)).collect();
-                    v = sum(&v, 1.0, &stage.backward(&transposed(&delta)));
+                    let delta = v.iter().map(|v| v.clone().times(beta));
+                    let delta = stored(delta.collect());
+                    let branch = stored(stage.backward(&transposed(&delta)));
+                    v = stored(sum(&v, 1.0, &branch));
                     see(delta);
                 }
             }
