@@ -179,6 +179,21 @@ impl Mlp {
         depth: usize,
         architecture: Architecture,
     ) -> Result<Mlp, LayersError> {
+        let mlp = Mlp::assembled(layers, depth, architecture)?;
+        for (i, dense) in mlp.layers.iter().enumerate() {
+            let last = i + 1 == mlp.layers.len();
+            check_entries(if last { depth + 1 } else { i + 1 }, dense)?;
+        }
+        Ok(mlp)
+    }
+
+    /// From layers with entries that are known to be sound: `depth` and a readout, or one for all and a
+    /// readout.
+    pub(super) fn assembled(
+        layers: Vec<Dense>,
+        depth: usize,
+        architecture: Architecture,
+    ) -> Result<Mlp, LayersError> {
         let tied = depth + 1 != layers.len();
         let square = tied || architecture.beta.is_some();
         for (i, dense) in layers.iter().enumerate() {
@@ -204,19 +219,6 @@ impl Mlp {
             }
             if square && layer <= depth && rows != cols {
                 return Err(LayersError::NotSquare { layer, rows, cols });
-            }
-            let biases = dense.bias.iter().flatten();
-            let mut entries = dense.weights.iter().chain(biases);
-            if let Some(value) = entries.find(|x| !x.is_finite()).copied() {
-                return Err(LayersError::NonFinite { layer, value });
-            }
-            let value = dense.multiplier;
-            if value == 0.0 || !value.is_finite() {
-                return Err(LayersError::Multiplier { layer, value });
-            }
-            let value = dense.weights.iter().fold(0.0f64, |m, x| m.max(x.abs()));
-            if value != 0.0 && !(1e-250..=1e250).contains(&value) {
-                return Err(LayersError::Magnitude { layer, value });
             }
         }
         Ok(Mlp {
@@ -320,5 +322,30 @@ impl Mlp {
         let width = self.width(l);
         let at = example % (factors.len() / width) * width;
         Some(&factors[at..at + width])
+    }
+}
+
+/// Finite, and of a size that products with numbers of order 1 leave within the range of `f64`.
+fn check_entries(layer: usize, dense: &Dense) -> Result<(), LayersError> {
+    let biases = dense.bias.iter().flatten();
+    let mut entries = dense.weights.iter().chain(biases);
+    if let Some(value) = entries.find(|x| !x.is_finite()).copied() {
+        return Err(LayersError::NonFinite { layer, value });
+    }
+    let value = dense.multiplier;
+    if value == 0.0 || !value.is_finite() {
+        return Err(LayersError::Multiplier { layer, value });
+    }
+    check_magnitude(
+        layer,
+        dense.weights.iter().fold(0.0f64, |m, x| m.max(x.abs())),
+    )
+}
+
+/// The largest magnitude of the weights of a layer.
+pub(super) fn check_magnitude(layer: usize, value: f64) -> Result<(), LayersError> {
+    match value == 0.0 || (1e-250..=1e250).contains(&value) {
+        true => Ok(()),
+        false => Err(LayersError::Magnitude { layer, value }),
     }
 }

@@ -16,6 +16,7 @@ pub(super) fn fill(layer: &Layer, rng: &mut Stream, out: &mut Vec<f64>) {
     let std = layer.entry_variance().sqrt();
     let count = fan_in * fan_out;
     out.clear();
+    out.reserve_exact(count);
     match layer.weight.kind {
         WeightKind::Gaussian => out.extend((0..count).map(|_| {
             let z: f64 = StandardNormal.sample(rng);
@@ -60,7 +61,7 @@ pub(super) fn fill(layer: &Layer, rng: &mut Stream, out: &mut Vec<f64>) {
     }
 }
 
-/// Orthonormal rows or columns, whichever are fewer, Haar distributed; row after row.
+/// Orthonormal rows or columns, whichever are fewer, Haar distributed; row after row. Theorem: haar-by-qr.
 fn haar(rows: usize, cols: usize, rng: &mut Stream, out: &mut Vec<f64>) {
     let (long, short) = (rows.max(cols), rows.min(cols));
     let normal: Vec<f64> = (0..long * short)

@@ -277,6 +277,10 @@ fn kernels_add_up_and_draws_repeat() {
     let mlp = Mlp::draw(&model, 9, 4).unwrap();
     assert_eq!(mlp.layer(2), Mlp::draw(&model, 9, 4).unwrap().layer(2));
     assert_ne!(mlp.layer(2), Mlp::draw(&model, 9, 5).unwrap().layer(2));
+    // in memory of another shape
+    let other = Mlp::draw(&Model::new(vec![9, 2, 2, 8], Activation::Relu), 1, 0).unwrap();
+    let again = other.redraw(&model, 9, 4).unwrap();
+    assert!((1..=3).all(|l| again.layer(l) == mlp.layer(l)));
     let trace = mlp.forward(&rows(19, 1, 5)[0]);
     let gradients = trace.backward(&Scaled::new(vec![2.0]));
     let sum: f64 = (1..=3).map(|l| gradients.ln_weight_square(l).exp()).sum();

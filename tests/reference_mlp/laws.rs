@@ -133,7 +133,7 @@ fn sparse_columns_have_equally_many_zeros() {
     }
 }
 
-/// `W W^T` or `W^T W`, whichever is smaller, is the identity times the squared singular value.
+/// Theorem: haar-by-qr. `W W^T` or `W^T W`, whichever is smaller, is the identity times the squared singular value.
 #[test]
 fn orthogonal_weights_are_orthogonal() {
     for widths in [[30, 30], [30, 12], [12, 30], [1, 5], [5, 1]] {
@@ -163,7 +163,7 @@ fn orthogonal_weights_are_orthogonal() {
     }
 }
 
-/// Second moments of Haar measure on O(n) in pairs of entries (Collins and Sniady 2006): with
+/// Theorem: haar-by-qr. Second moments of Haar measure on O(n) in pairs of entries (Collins and Sniady 2006): with
 /// `d = (n - 1) n (n + 2)`, `E q11^4 = 3/(n(n+2))`, `E q11^2 q12^2 = 1/(n(n+2))`, `E q11^2 q22^2 = (n+1)/d`,
 /// `E q11 q12 q21 q22 = -1/d`. Without the sign correction of QR, `E q11` is not 0.
 #[test]
@@ -292,6 +292,10 @@ fn what_cannot_be_drawn_is_refused() {
     m.widths = vec![5, 1 << 20, 1 << 20];
     let message = Mlp::draw(&m, 0, 0).unwrap_err().to_string();
     assert!(message.contains("1099517919232"), "{message}");
+    m.widths = vec![5, 5];
+    m.weights = "constant:value=1e300".parse().unwrap();
+    let message = Mlp::draw(&m, 0, 0).unwrap_err().to_string();
+    assert!(message.contains("1e300"), "{message}");
     m.widths = vec![5];
     assert!(matches!(Mlp::draw(&m, 0, 0), Err(DrawError::Model(_))));
 }

@@ -14,9 +14,9 @@ pub fn value(tensor: u64, index: usize) -> f64 {
     let mask = 0xffff_ffff;
     let mut x = (tensor * 1_000_003 + index as u64 + 1).wrapping_mul(2_654_435_761) & mask;
     x ^= x >> 16;
-    x = x * 2_246_822_519 & mask;
+    x = (x * 2_246_822_519) & mask;
     x ^= x >> 13;
-    x = x * 3_266_489_917 & mask;
+    x = (x * 3_266_489_917) & mask;
     x ^= x >> 16;
     x as f64 / 2f64.powi(31) - 1.0
 }
