@@ -372,7 +372,7 @@ pub fn symmetric_eigen(m: &Mat<f64>) -> Option<(Vec<f64>, Mat<f64>)> {
 /// column, for a column-major `m x n` matrix. Sequential, so that it does not depend on threads.
 ///
 /// The sign makes the factorisation unique, and so `Q` Haar distributed for Gaussian `A` (Mezzadri,
-/// Notices AMS 54, 2007).
+/// Notices AMS 54, 2007). Theorem: haar-by-qr.
 pub fn orthonormal_columns(a: &[f64], rows: usize, cols: usize) -> Vec<f64> {
     use faer::dyn_stack::{MemBuffer, MemStack};
     use faer::linalg::householder::{

@@ -1,7 +1,7 @@
 //! From the description of a network to a network.
 
 use super::dense::Dense;
-use super::mlp::{Architecture, LayersError, Mlp};
+use super::mlp::{Architecture, LayersError, Mlp, check_magnitude};
 use super::random::{Purpose, stream};
 use super::weights;
 use crate::network::{BatchSize, Model, ModelError, Normalization};
@@ -45,30 +45,49 @@ impl Mlp {
     ///
     /// A description of no network, or of one that no machine holds.
     pub fn draw(model: &Model, seed: u64, sample: u64) -> Result<Mlp, DrawError> {
-        let batch = check(model)?;
-        let readout = model.depth() + 1;
-        let distinct = match model.tied {
-            true => vec![1, readout],
-            false => (1..=readout).collect(),
-        };
-        let layers: Vec<Dense> = distinct
-            .iter()
-            .map(|l| draw_layer(model, *l, seed, sample))
-            .collect();
-        let architecture = Architecture {
-            activation: model.activation.clone(),
-            normalization: model.normalization,
-            normalization_after: model.normalization_after,
-            beta: model.beta(),
-        };
-        let mlp = match <[Dense; 2]>::try_from(layers) {
-            Ok([layer, last]) => Mlp::recurrent(layer, model.depth(), last, architecture)?,
-            Err(layers) => Mlp::from_layers(layers, architecture)?,
-        };
-        match model.dropout > 0.0 {
-            true => Ok(mlp.with_dropout(masks(model, batch, seed, sample))?),
-            false => Ok(mlp),
-        }
+        draw(model, seed, sample, Vec::new())
+    }
+
+    /// As [`Mlp::draw`], in the memory of a network that is no longer needed, which saves half the time.
+    ///
+    /// # Errors
+    ///
+    /// As [`Mlp::draw`].
+    pub fn redraw(self, model: &Model, seed: u64, sample: u64) -> Result<Mlp, DrawError> {
+        let storage = self.layers.into_iter().map(|layer| layer.weights).collect();
+        draw(model, seed, sample, storage)
+    }
+}
+
+fn draw(
+    model: &Model,
+    seed: u64,
+    sample: u64,
+    mut storage: Vec<Vec<f64>>,
+) -> Result<Mlp, DrawError> {
+    let batch = check(model)?;
+    let readout = model.depth() + 1;
+    let distinct = match model.tied {
+        true => vec![1, readout],
+        false => (1..=readout).collect(),
+    };
+    let mut layers: Vec<Dense> = Vec::with_capacity(distinct.len());
+    // from the end, as the storage is handed out
+    for l in distinct.into_iter().rev() {
+        let weights = storage.pop().unwrap_or_default();
+        layers.push(draw_layer(model, l, seed, sample, weights)?);
+    }
+    layers.reverse();
+    let architecture = Architecture {
+        activation: model.activation.clone(),
+        normalization: model.normalization,
+        normalization_after: model.normalization_after,
+        beta: model.beta(),
+    };
+    let mlp = Mlp::assembled(layers, model.depth(), architecture)?;
+    match model.dropout > 0.0 {
+        true => Ok(mlp.with_dropout(masks(model, batch, seed, sample))?),
+        false => Ok(mlp),
     }
 }
 
@@ -95,16 +114,23 @@ fn check(model: &Model) -> Result<usize, DrawError> {
     }
 }
 
-fn draw_layer(model: &Model, l: usize, seed: u64, sample: u64) -> Dense {
+fn draw_layer(
+    model: &Model,
+    l: usize,
+    seed: u64,
+    sample: u64,
+    mut entries: Vec<f64>,
+) -> Result<Dense, LayersError> {
     let law = model.layer(l);
+    // the law is of finite numbers, by `validate`
+    check_magnitude(l, law.entry_variance().sqrt().max(law.weight.mean.abs()))?;
     let mut rng = stream(seed, sample, Purpose::Layer(l));
-    let mut entries = Vec::with_capacity(law.fan_in * law.fan_out);
     weights::fill(&law, &mut rng, &mut entries);
     let dense = Dense::new(law.fan_out, law.fan_in, entries).with_multiplier(law.multiplier);
-    match weights::bias(law.bias, law.fan_out, &mut rng) {
+    Ok(match weights::bias(law.bias, law.fan_out, &mut rng) {
         Some(bias) => dense.with_bias(bias),
         None => dense,
-    }
+    })
 }
 
 fn masks(model: &Model, examples: usize, seed: u64, sample: u64) -> Vec<Vec<f64>> {

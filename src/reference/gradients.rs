@@ -17,15 +17,22 @@ impl<'a> Gradients<'a> {
     pub(super) fn new(trace: &'a Trace<'a>, cotangents: &[Scaled]) -> Gradients<'a> {
         let mlp = trace.mlp();
         let readout = mlp.layer(mlp.depth() + 1);
+        let cotangents = mlp.stored(cotangents.to_vec());
         let last = cotangents.iter().map(|c| readout.transposed(c)).collect();
+        let last = mlp.stored(last);
         let mut deltas = Vec::with_capacity(mlp.depth() + 1);
-        deltas.push(cotangents.to_vec());
+        deltas.push(cotangents);
         let inputs = trace.backpropagate(last, |delta| deltas.push(delta));
         Gradients {
             trace,
             inputs,
             deltas,
         }
+    }
+
+    /// The forward pass.
+    pub fn trace(&self) -> &'a Trace<'a> {
+        self.trace
     }
 
     /// With respect to the input.
@@ -72,14 +79,13 @@ impl<'a> Gradients<'a> {
     ///
     /// If there is no such layer.
     pub fn ln_weight_square(&self, l: usize) -> f64 {
-        let dense = self.trace.mlp().layer(l);
-        let ln_multiplier = 2.0 * dense.multiplier.abs().ln();
+        let mlp = self.trace.mlp();
         let (delta, input) = (self.deltas(l), self.trace.weight_inputs(l));
-        ln_multiplier
-            + match self.uses(l).count() == 1 && delta.len() == 1 {
-                true => delta[0].ln_square() + input[0].ln_square(),
-                false => self.effective_weight(l).ln_square(),
-            }
+        if mlp.format.is_some() || self.uses(l).count() != 1 || delta.len() != 1 {
+            return self.weight(l).ln_square();
+        }
+        let ln_multiplier = 2.0 * mlp.layer(l).multiplier.abs().ln();
+        ln_multiplier + delta[0].ln_square() + input[0].ln_square()
     }
 
     /// With respect to the stored weights of layer `l`, row after row; for tied layers the sum over uses.
@@ -88,8 +94,12 @@ impl<'a> Gradients<'a> {
     ///
     /// If there is no such layer.
     pub fn weight(&self, l: usize) -> Scaled {
-        let multiplier = self.trace.mlp().layer(l).multiplier;
-        self.effective_weight(l).times(multiplier)
+        let mlp = self.trace.mlp();
+        self.kept(self.total(l).times(mlp.layer(l).multiplier))
+    }
+
+    fn kept(&self, v: Scaled) -> Scaled {
+        self.trace.mlp().stored(vec![v]).remove(0)
     }
 
     /// With respect to the effective weights, `multiplier` times the stored ones.
@@ -98,6 +108,10 @@ impl<'a> Gradients<'a> {
     ///
     /// If there is no such layer.
     pub fn effective_weight(&self, l: usize) -> Scaled {
+        self.kept(self.total(l))
+    }
+
+    fn total(&self, l: usize) -> Scaled {
         let mut total: Option<Scaled> = None;
         for l in self.uses(l) {
             let part = outer(self.deltas(l), self.trace.weight_inputs(l));
@@ -117,7 +131,7 @@ impl<'a> Gradients<'a> {
     pub fn bias(&self, l: usize) -> Scaled {
         let all = self.uses(l).flat_map(|l| self.deltas(l));
         let zero = Scaled::zeros(self.trace.mlp().width(l));
-        all.fold(zero, |sum, delta| sum.plus(delta))
+        self.kept(all.fold(zero, |sum, delta| sum.plus(delta)))
     }
 
     /// `ln |dy/db_l|^2`.

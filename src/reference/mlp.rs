@@ -2,8 +2,10 @@
 
 use super::dense::Dense;
 use super::elementwise::Elementwise;
-use crate::network::Normalization;
+use super::low_precision::rounded;
+use super::scaled::Scaled;
 use crate::network::activation::Activation;
+use crate::network::{Normalization, NumberFormat};
 
 /// Everything about a network but its weights.
 ///
@@ -97,6 +99,14 @@ pub enum LayersError {
         /// The entry.
         value: f64,
     },
+    /// No stored weights have the effective ones.
+    #[error("the multiplier of layer {layer} is {value}: a finite number other than 0 is needed")]
+    Multiplier {
+        /// The layer, from 1.
+        layer: usize,
+        /// The multiplier.
+        value: f64,
+    },
     /// Entries so large or small that products leave the range of `f64`.
     #[error(
         "the largest weight of layer {layer} is {value:e}; from 1e-250 to 1e250 can be multiplied safely"
@@ -128,6 +138,8 @@ pub struct Mlp {
     pub(super) elementwise: Elementwise,
     /// Factors of the units of each layer, example after example; empty without dropout.
     pub(super) masks: Vec<Vec<f64>>,
+    /// What everything stored is rounded to.
+    pub(super) format: Option<NumberFormat>,
 }
 
 impl Mlp {
@@ -167,6 +179,21 @@ impl Mlp {
         depth: usize,
         architecture: Architecture,
     ) -> Result<Mlp, LayersError> {
+        let mlp = Mlp::assembled(layers, depth, architecture)?;
+        for (i, dense) in mlp.layers.iter().enumerate() {
+            let last = i + 1 == mlp.layers.len();
+            check_entries(if last { depth + 1 } else { i + 1 }, dense)?;
+        }
+        Ok(mlp)
+    }
+
+    /// From layers with entries that are known to be sound: `depth` and a readout, or one for all and a
+    /// readout.
+    pub(super) fn assembled(
+        layers: Vec<Dense>,
+        depth: usize,
+        architecture: Architecture,
+    ) -> Result<Mlp, LayersError> {
         let tied = depth + 1 != layers.len();
         let square = tied || architecture.beta.is_some();
         for (i, dense) in layers.iter().enumerate() {
@@ -193,17 +220,6 @@ impl Mlp {
             if square && layer <= depth && rows != cols {
                 return Err(LayersError::NotSquare { layer, rows, cols });
             }
-            let biases = dense.bias.iter().flatten();
-            let mut entries = dense.weights.iter().chain(biases);
-            let odd = entries.find(|x| !x.is_finite()).copied();
-            if let Some(value) = odd.or((!dense.multiplier.is_finite()).then_some(dense.multiplier))
-            {
-                return Err(LayersError::NonFinite { layer, value });
-            }
-            let value = dense.weights.iter().fold(0.0f64, |m, x| m.max(x.abs()));
-            if value != 0.0 && !(1e-250..=1e250).contains(&value) {
-                return Err(LayersError::Magnitude { layer, value });
-            }
         }
         Ok(Mlp {
             layers,
@@ -211,6 +227,7 @@ impl Mlp {
             elementwise: Elementwise::new(architecture.activation.clone()),
             architecture,
             masks: Vec::new(),
+            format: None,
         })
     }
 
@@ -291,11 +308,44 @@ impl Mlp {
         self.masks.get(l - 1).map(Vec::as_slice)
     }
 
+    /// Vectors as the network stores them.
+    pub(super) fn stored(&self, batch: Vec<Scaled>) -> Vec<Scaled> {
+        match self.format {
+            None => batch,
+            Some(format) => batch.iter().map(|v| rounded(v, format)).collect(),
+        }
+    }
+
     /// Those of one example.
     pub(super) fn mask(&self, l: usize, example: usize) -> Option<&[f64]> {
         let factors = self.masks.get(l - 1)?;
         let width = self.width(l);
         let at = example % (factors.len() / width) * width;
         Some(&factors[at..at + width])
+    }
+}
+
+/// Finite, and of a size that products with numbers of order 1 leave within the range of `f64`.
+fn check_entries(layer: usize, dense: &Dense) -> Result<(), LayersError> {
+    let biases = dense.bias.iter().flatten();
+    let mut entries = dense.weights.iter().chain(biases);
+    if let Some(value) = entries.find(|x| !x.is_finite()).copied() {
+        return Err(LayersError::NonFinite { layer, value });
+    }
+    let value = dense.multiplier;
+    if value == 0.0 || !value.is_finite() {
+        return Err(LayersError::Multiplier { layer, value });
+    }
+    check_magnitude(
+        layer,
+        dense.weights.iter().fold(0.0f64, |m, x| m.max(x.abs())),
+    )
+}
+
+/// The largest magnitude of the weights of a layer.
+pub(super) fn check_magnitude(layer: usize, value: f64) -> Result<(), LayersError> {
+    match value == 0.0 || (1e-250..=1e250).contains(&value) {
+        true => Ok(()),
+        false => Err(LayersError::Magnitude { layer, value }),
     }
 }

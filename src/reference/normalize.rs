@@ -31,7 +31,7 @@ enum Over {
     Batch,
 }
 
-/// Subtracts the mean if `centred` and divides by the root mean square, in place; returns 1 over the
+/// Theorem: standardisation-derivative. Subtracts the mean if `centred` and divides by the root mean square, in place; returns 1 over the
 /// latter, 0 where nothing is left.
 fn standardise(v: &mut [f64], centred: bool) -> f64 {
     let n = v.len() as f64;
@@ -54,7 +54,7 @@ fn standardise(v: &mut [f64], centred: bool) -> f64 {
     inverse
 }
 
-/// `(P u - y (y.u)/n) inverse`, in place.
+/// `(P u - y (y.u)/n) inverse`, in place. Theorem: standardisation-derivative.
 fn differentiate(u: &mut [f64], y: &[f64], inverse: f64, centred: bool) {
     let n = u.len() as f64;
     let along = u.iter().zip(y).map(|(u, y)| u * y).sum::<f64>() / n;
@@ -179,6 +179,7 @@ mod tests {
             .collect()
     }
 
+    /// Theorem: standardisation-derivative.
     #[test]
     fn means_are_zero_and_mean_squares_one() {
         for kind in KINDS {
@@ -199,7 +200,7 @@ mod tests {
         }
     }
 
-    /// The derivative is symmetric, kills what was normalized away, and is that of differences.
+    /// Theorem: standardisation-derivative. The derivative is symmetric, kills what was normalized away, and is that of differences.
     #[test]
     fn derivatives_are_symmetric_and_right() {
         for kind in KINDS {

@@ -7,6 +7,9 @@ use std::f64::consts::LN_2;
 
 /// A vector `2^exponent * values`, with the largest `|value|` in `[1, 2)` unless all are 0.
 ///
+/// Exponents are kept within `2^60`: what is larger is infinite, what is smaller is 0. Only powers of powers,
+/// as a hundred layers of squared ReLU, get there.
+///
 /// Entries more than `2^1022` times smaller than the largest lose digits, and those `2^1074` times
 /// smaller are 0; scaling by powers of two is exact otherwise.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,6 +17,8 @@ pub struct Scaled {
     values: Vec<f64>,
     exponent: i64,
 }
+
+const LARGEST: i64 = 1 << 60;
 
 /// `m * 2^e`: exact unless the result is subnormal or overflows.
 pub(super) fn shifted(m: f64, e: i64) -> f64 {
@@ -51,8 +56,21 @@ impl Scaled {
                 *x = shifted(*x, -own);
             }
         }
-        let exponent = exponent + own;
-        Scaled { values, exponent }
+        Scaled::within(values, exponent + own)
+    }
+
+    fn within(mut values: Vec<f64>, exponent: i64) -> Scaled {
+        if exponent.abs() <= LARGEST {
+            return Scaled { values, exponent };
+        }
+        let limit = if exponent > 0 { f64::INFINITY } else { 0.0 };
+        for x in values.iter_mut().filter(|x| **x != 0.0) {
+            *x = limit.copysign(*x);
+        }
+        Scaled {
+            values,
+            exponent: 0,
+        }
     }
 
     /// The vector of 0s.
@@ -66,14 +84,10 @@ impl Scaled {
     /// The vector of the numbers `m 2^e`, however far apart.
     pub fn from_terms(terms: &[(f64, i64)]) -> Scaled {
         let of = |&(m, e): &(f64, i64)| e + i64::from(exponent_of(m));
-        let Some(exponent) = terms.iter().filter(|t| t.0 != 0.0).map(of).max() else {
-            return Scaled::zeros(terms.len());
-        };
+        let live = |t: &&(f64, i64)| t.0 != 0.0 && t.0.is_finite();
+        let exponent = terms.iter().filter(live).map(of).max().unwrap_or(0);
         let values = terms.iter().map(|&(m, e)| shifted(m, e - exponent));
-        Scaled {
-            values: values.collect(),
-            exponent,
-        }
+        Scaled::within(values.collect(), exponent)
     }
 
     /// Number of entries.
@@ -147,9 +161,8 @@ impl Scaled {
 
     /// The vector times `2^k`.
     #[must_use]
-    pub fn times_power_of_two(mut self, k: i64) -> Scaled {
-        self.exponent += k;
-        self
+    pub fn times_power_of_two(self, k: i64) -> Scaled {
+        Scaled::within(self.values, self.exponent + k)
     }
 
     /// The sum.
@@ -270,10 +283,21 @@ mod tests {
     }
 
     #[test]
+    fn exponents_saturate() {
+        let v = Scaled::with_exponent(vec![-1.0, 0.0], LARGEST);
+        assert_eq!(v.values(), [-1.0, 0.0]);
+        assert_eq!(v.hadamard(&v).to_vec(), [f64::INFINITY, 0.0]);
+        assert!(v.clone().times_power_of_two(-2 * LARGEST - 1).is_zero());
+        assert!(v.times(-2.0).to_vec()[0].is_infinite());
+    }
+
+    #[test]
     fn terms_may_be_far_apart() {
         let v = Scaled::from_terms(&[(1.0, 3000), (3.0, 2990), (1.0, -3000), (0.0, 9000)]);
         assert_eq!(v.exponent(), 3000);
         assert_eq!(v.values(), [1.0, 3.0 / 1024.0, 0.0, 0.0]);
         assert!(Scaled::from_terms(&[(0.0, 7)]).is_zero());
+        let infinite = Scaled::from_terms(&[(f64::INFINITY, 0), (3.0, 5)]);
+        assert_eq!(infinite.to_vec(), [f64::INFINITY, 96.0]);
     }
 }

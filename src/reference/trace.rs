@@ -32,10 +32,11 @@ struct LayerTrace {
 /// The derivative of `A`.
 #[derive(Clone, Debug)]
 pub(super) struct Stage {
-    pub(super) before: Option<Normalized>,
-    /// `phi'` times the dropout factors where nothing normalizes in between.
-    pub(super) slopes: Vec<Scaled>,
-    pub(super) after: Option<(Normalized, Option<Vec<Scaled>>)>,
+    before: Option<Normalized>,
+    /// `phi'`, times the dropout factors where nothing normalizes in between.
+    slopes: Vec<Scaled>,
+    /// Normalization after the activation, then the dropout factors.
+    after: Option<(Normalized, Option<Vec<Scaled>>)>,
 }
 
 impl Stage {
@@ -47,16 +48,18 @@ impl Stage {
             false => (kind, Normalization::None),
         };
         let normalized = Normalized::of(early, input);
+        let normalized = normalized.map(|(record, out)| (record, mlp.stored(out)));
         let argument = normalized.as_ref().map_or(input, |(_, out)| out);
         let pairs = argument.iter().map(|h| mlp.elementwise.apply(h));
-        let (mut out, mut slopes): (Vec<_>, Vec<_>) = pairs.unzip();
+        let (values, mut slopes): (Vec<_>, Vec<_>) = pairs.unzip();
+        let mut out = mlp.stored(values);
         let mut after = Normalized::of(late, &out).map(|(record, normalized)| {
-            out = normalized;
+            out = mlp.stored(normalized);
             (record, None)
         });
         let mask = |example| mlp.mask(l, example).map(Scaled::from);
         if let Some(masks) = (0..out.len()).map(mask).collect::<Option<Vec<Scaled>>>() {
-            out = hadamard(&out, &masks);
+            out = mlp.stored(hadamard(&out, &masks));
             match &mut after {
                 Some((_, last)) => *last = Some(masks),
                 None => slopes = hadamard(&slopes, &masks),
@@ -72,7 +75,7 @@ impl Stage {
     }
 
     /// The derivative times `u`.
-    fn forward(&self, u: &[Scaled]) -> Vec<Scaled> {
+    pub(super) fn forward(&self, u: &[Scaled]) -> Vec<Scaled> {
         let out = match &self.before {
             Some(record) => hadamard(&record.differential(u), &self.slopes),
             None => hadamard(u, &self.slopes),
@@ -138,11 +141,12 @@ impl Mlp {
             inputs.len() > 1 || !batched,
             "batch normalization of one example"
         );
+        let inputs = self.stored(inputs.to_vec());
         let mut layers: Vec<LayerTrace> = Vec::with_capacity(self.depth);
         for l in 1..=self.depth {
-            let x = layers.last().map_or(inputs, LayerTrace::output);
+            let x = layers.last().map_or(inputs.as_slice(), LayerTrace::output);
             let dense = self.layer(l);
-            let affine = |a: &[Scaled]| a.iter().map(|x| dense.affine(x)).collect::<Vec<_>>();
+            let affine = |a: &[Scaled]| self.stored(a.iter().map(|x| dense.affine(x)).collect());
             let layer = match self.architecture.beta {
                 None => {
                     let affine = affine(x);
@@ -158,7 +162,7 @@ impl Mlp {
                     let (stage, activated) = Stage::pass(self, l, x);
                     let affine = affine(&activated);
                     LayerTrace {
-                        stream: Some(sum(x, beta, &affine)),
+                        stream: Some(self.stored(sum(x, beta, &affine))),
                         affine,
                         stage,
                         activated,
@@ -167,14 +171,14 @@ impl Mlp {
             };
             layers.push(layer);
         }
-        let last = layers.last().map_or(inputs, LayerTrace::output);
+        let last = layers.last().map_or(inputs.as_slice(), LayerTrace::output);
         let readout = self.layer(self.depth + 1);
         let outputs = last.iter().map(|x| readout.affine(x)).collect();
         Trace {
             mlp: self,
-            input: inputs.to_vec(),
+            outputs: self.stored(outputs),
+            input: inputs,
             layers,
-            outputs,
         }
     }
 }
@@ -287,11 +291,12 @@ impl<'a> Trace<'a> {
         let mut u = u.to_vec();
         for (l, layer) in (1..).zip(&self.layers) {
             let dense = self.mlp.layer(l);
-            let linear = |u: &[Scaled]| u.iter().map(|u| dense.linear(u)).collect::<Vec<_>>();
-            u = match self.mlp.architecture.beta {
+            let stored = |v| self.mlp.stored(v);
+            let linear = |u: &[Scaled]| stored(u.iter().map(|u| dense.linear(u)).collect());
+            u = stored(match self.mlp.architecture.beta {
                 None => layer.stage.forward(&linear(&u)),
-                Some(beta) => sum(&u, beta, &linear(&layer.stage.forward(&u))),
-            };
+                Some(beta) => sum(&u, beta, &linear(&stored(layer.stage.forward(&u)))),
+            });
         }
         u
     }
@@ -326,18 +331,20 @@ impl<'a> Trace<'a> {
     ) -> Vec<Scaled> {
         for l in (1..=self.mlp.depth).rev() {
             let dense = self.mlp.layer(l);
-            let transposed =
-                |d: &[Scaled]| d.iter().map(|d| dense.transposed(d)).collect::<Vec<_>>();
+            let stored = |v| self.mlp.stored(v);
+            let transposed = |d: &[Scaled]| stored(d.iter().map(|d| dense.transposed(d)).collect());
             let stage = self.stage(l);
             match self.mlp.architecture.beta {
                 None => {
-                    let delta = stage.backward(&v);
+                    let delta = stored(stage.backward(&v));
                     v = transposed(&delta);
                     see(delta);
                 }
                 Some(beta) => {
-                    let delta: Vec<Scaled> = v.iter().map(|v| v.clone().times(beta)).collect();
-                    v = sum(&v, 1.0, &stage.backward(&transposed(&delta)));
+                    let delta = v.iter().map(|v| v.clone().times(beta));
+                    let delta = stored(delta.collect());
+                    let branch = stored(stage.backward(&transposed(&delta)));
+                    v = stored(sum(&v, 1.0, &branch));
                     see(delta);
                 }
             }

@@ -8,7 +8,7 @@ use rand_distr::{Distribution, Exp1, StandardNormal};
 ///
 /// Proposals as in Robert, Statistics and Computing 5 (1995): the normal law where the limits contain
 /// much of it, the uniform law on a short interval, a shifted exponential law in a tail. At least
-/// about a third of the proposals are accepted.
+/// about a third of the proposals are accepted. Theorem: truncated-normal-rejection.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct TruncatedNormal {
     lower: f64,
@@ -44,7 +44,7 @@ fn tail(a: f64) -> (f64, f64) {
 }
 
 impl TruncatedNormal {
-    /// Limits in standard deviations, the lower first; either may be infinite.
+    /// Theorem: truncated-normal-rejection. Limits in standard deviations, the lower first; either may be infinite.
     pub(super) fn new(lower: f64, upper: f64) -> TruncatedNormal {
         let length = upper - lower;
         let proposal = if lower <= 0.0 && upper >= 0.0 {
@@ -71,6 +71,7 @@ impl TruncatedNormal {
         }
     }
 
+    /// Theorem: truncated-normal-rejection. A proposal, if it is accepted.
     fn propose(&self, rng: &mut Stream) -> Option<f64> {
         let beyond = |rate: f64, rng: &mut Stream| {
             let step: f64 = Exp1.sample(rng);
@@ -114,7 +115,7 @@ mod tests {
     use super::*;
     use crate::reference::random::{Purpose, stream};
 
-    /// Draws are turned to uniform ones by the distribution function and compared with it: the largest
+    /// Theorem: truncated-normal-rejection. Draws are turned to uniform ones by the distribution function and compared with it: the largest
     /// distance exceeds 2.2/sqrt(N) with probability 2 exp(-2 2.2^2) = 1.2e-4.
     #[test]
     fn draws_have_the_law() {
