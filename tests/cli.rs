@@ -12,6 +12,8 @@ mod networks;
 mod peers_failures;
 #[path = "cli/results.rs"]
 mod results;
+#[path = "cli/step.rs"]
+mod step;
 
 use serde_json::Value;
 use std::io::Write;

@@ -1,7 +1,9 @@
 //! Arguments, and the help texts that go with them.
 
 use super::args_alpha::{ALPHA_HELP, AlphaArgs, PRECISION_HELP, PrecisionArgs};
+use super::args_claims::{SYMMETRY_HELP, SymmetryArgs};
 use super::args_network::{GAIN_HELP, GainArgs, PHASE_HELP, PhaseArgs};
+use super::args_step::{STEP_HELP, StepArgs};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use isometer::linalg::condition::{Effort, Norm};
@@ -140,6 +142,12 @@ pub enum Command {
     /// Underflow, overflow and lost updates by number format; whether one loss scale fits
     #[command(after_help = PRECISION_HELP)]
     Precision(PrecisionArgs),
+    /// Trust ratios, clipping, and learning rates that converge, from stored weights and gradients
+    #[command(after_help = STEP_HELP)]
+    Step(StepArgs),
+    /// Units that are copies of each other, dead or constant; layers that are permutations
+    #[command(after_help = SYMMETRY_HELP)]
+    Symmetry(SymmetryArgs),
     /// Completion script for a shell, on stdout
     #[command(
         after_help = "Example: isometer completions bash > ~/.local/share/bash-completion/completions/isometer"
@@ -369,6 +377,8 @@ pub fn command_name(raw: &[OsString]) -> Option<&'static str> {
             "phase",
             "alpha",
             "precision",
+            "step",
+            "symmetry",
             "completions",
             "man",
         ]

@@ -4,7 +4,9 @@
 mod alpha;
 mod args;
 mod args_alpha;
+mod args_claims;
 mod args_network;
+mod args_step;
 mod cond;
 mod exit;
 mod gain;
@@ -15,6 +17,8 @@ mod precision;
 mod predict;
 mod product;
 mod sources;
+mod step;
+mod symmetry;
 mod tooling;
 
 use args::{Cli, Command};
@@ -51,6 +55,8 @@ fn run(cli: &Cli) -> Exit {
         Some(Command::Phase(args)) => (Some("phase"), phase::run(args, &cli.global, &output)),
         Some(Command::Alpha(args)) => (Some("alpha"), alpha::run(args, &cli.global, &output)),
         Some(Command::Precision(args)) => (Some("precision"), precision::run(args, &output)),
+        Some(Command::Step(args)) => (Some("step"), step::run(args, &cli.global, &output)),
+        Some(Command::Symmetry(args)) => (Some("symmetry"), symmetry::run(args, &output)),
         Some(Command::Completions(args)) => {
             (Some("completions"), tooling::completions(args, &output))
         }

@@ -22,6 +22,8 @@ pub mod product;
 mod rounding;
 pub mod singular;
 pub mod structure;
+pub mod symmetric;
+pub mod symmetry;
 mod vectorised;
 pub mod view;
 pub mod widen;

@@ -16,6 +16,8 @@ pub mod phase;
 pub mod precision;
 pub mod predict;
 pub mod product;
+pub mod step;
+pub mod symmetry;
 pub mod table;
 
 /// How a report is laid out.

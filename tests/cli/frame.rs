@@ -153,6 +153,8 @@ fn manual_pages_are_written_one_for_each_command() {
             "isometer-precision.1",
             "isometer-predict.1",
             "isometer-product.1",
+            "isometer-step.1",
+            "isometer-symmetry.1",
             "isometer.1"
         ]
     );
