@@ -9,7 +9,7 @@
 mod certify;
 pub mod condition;
 pub mod dd;
-mod dense;
+pub(crate) mod dense;
 pub mod element;
 mod estimate;
 pub mod exact;
@@ -24,6 +24,6 @@ pub mod singular;
 pub mod structure;
 pub mod symmetric;
 pub mod symmetry;
-mod vectorised;
+pub(crate) mod vectorised;
 pub mod view;
 pub mod widen;
