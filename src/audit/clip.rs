@@ -78,6 +78,7 @@ fn visit(a: &MatrixRef<'_>, mut f: impl FnMut(f64)) {
 }
 
 /// Clips gradients at a threshold, in every way. Norms neither overflow nor underflow.
+/// Theorem: unequal-factors-turn.
 ///
 /// # Errors
 /// [`ClipError`].
@@ -101,12 +102,12 @@ pub fn clip(gradients: &[MatrixRef<'_>], threshold: f64) -> Result<Clipping, Cli
         let norm = own.root();
         tensors.push(Clipped {
             norm,
-            own_factor: factor(norm.value(), threshold),
+            own_factor: factor(&norm, threshold),
             above,
         });
     }
     let norm = total.root();
-    let factor_of_all = factor(norm.value(), threshold);
+    let factor_of_all = factor(&norm, threshold);
     let exponent = match norm.value().log2() {
         x if x.is_finite() => x.ceil() as i64,
         _ => 0,
@@ -161,10 +162,10 @@ pub fn clip(gradients: &[MatrixRef<'_>], threshold: f64) -> Result<Clipping, Cli
 }
 
 /// `min(1, c/|g|)`; below the range of `f64` only where the norm is above it.
-fn factor(norm: LogScale, threshold: f64) -> f64 {
+fn factor(norm: &Enclosure, threshold: f64) -> f64 {
     match norm.to_linear() {
-        Some(g) => clipping_factor(g, threshold).unwrap_or(1.0),
-        None => (threshold.ln() - norm.ln()).exp().min(1.0),
+        Some((g, ..)) => clipping_factor(g, threshold).unwrap_or(1.0),
+        None => (threshold.ln() - norm.value().ln()).exp().min(1.0),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Arguments, and the help texts that go with them.
 
 use super::args_alpha::{ALPHA_HELP, AlphaArgs, PRECISION_HELP, PrecisionArgs};
-use super::args_claims::{SYMMETRY_HELP, SymmetryArgs};
+use super::args_claims::{CLAIMS_HELP, ClaimsArgs, SYMMETRY_HELP, SymmetryArgs};
 use super::args_network::{GAIN_HELP, GainArgs, PHASE_HELP, PhaseArgs};
 use super::args_step::{STEP_HELP, StepArgs};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
@@ -148,6 +148,9 @@ pub enum Command {
     /// Units that are copies of each other, dead or constant; layers that are permutations
     #[command(after_help = SYMMETRY_HELP)]
     Symmetry(SymmetryArgs),
+    /// Statements found in print about alpha and gradients, each decided by a computation
+    #[command(after_help = CLAIMS_HELP)]
+    Claims(ClaimsArgs),
     /// Completion script for a shell, on stdout
     #[command(
         after_help = "Example: isometer completions bash > ~/.local/share/bash-completion/completions/isometer"
@@ -379,6 +382,7 @@ pub fn command_name(raw: &[OsString]) -> Option<&'static str> {
             "precision",
             "step",
             "symmetry",
+            "claims",
             "completions",
             "man",
         ]

@@ -34,3 +34,21 @@ fn share(text: &str) -> Result<f64, String> {
         _ => Err("must be at least 0 and below 1".into()),
     }
 }
+
+pub const CLAIMS_HELP: &str = "\
+Examples:
+  isometer claims
+  isometer claims large-alpha-vanishes
+  isometer claims --json
+
+Statements found in print about alpha, gradients and initialization. Each verdict (true, false, true only if) is decided by a
+computation that runs now, from closed forms and from networks that are drawn and differentiated; with an ID
+the cases are shown. A computation that contradicts its verdict would be a finding (exit code 1).";
+
+/// `isometer claims`.
+#[derive(Args, Debug)]
+pub struct ClaimsArgs {
+    /// One claim in full; all in one line each without
+    #[arg(value_name = "ID")]
+    pub id: Option<String>,
+}

@@ -7,6 +7,7 @@ mod args_alpha;
 mod args_claims;
 mod args_network;
 mod args_step;
+mod claims;
 mod cond;
 mod exit;
 mod gain;
@@ -57,6 +58,7 @@ fn run(cli: &Cli) -> Exit {
         Some(Command::Precision(args)) => (Some("precision"), precision::run(args, &output)),
         Some(Command::Step(args)) => (Some("step"), step::run(args, &cli.global, &output)),
         Some(Command::Symmetry(args)) => (Some("symmetry"), symmetry::run(args, &output)),
+        Some(Command::Claims(args)) => (Some("claims"), claims::run(args, &output)),
         Some(Command::Completions(args)) => {
             (Some("completions"), tooling::completions(args, &output))
         }

@@ -359,6 +359,7 @@ mod tests {
             );
         }
         // wider than tall: one direction is flat, and the smallest curvature is of those that are not
+        let a = [3.0, 0.0, 0.0, 0.0, 0.5, 0.0];
         let wide = gram(&MatrixRef::row_major(&a, 2, 3).unwrap()).unwrap();
         assert_eq!(wide.flat, 1);
         assert!((wide.extremes.smallest.value - 0.25).abs() < 1e-14);
