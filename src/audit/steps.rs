@@ -191,7 +191,7 @@ fn finish(
 }
 
 /// LARS on one tensor; `excluded` for biases and norm scales. The relative step is at most `trust * learning_rate`
-/// when there is no decay, and exactly that.
+/// and without decay exactly that. Theorem: trust-ratio-bounds-step.
 ///
 /// # Errors
 /// [`StepError`].

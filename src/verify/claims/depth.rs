@@ -30,7 +30,7 @@ pub const CLAIMS: &[Claim] = &[
         origin: "0.25^L for sigmoid units",
         verdict: Verdict::OnlyIf,
         condition: "chi differs from 1, or the width is finite and weights are Gaussian (typical drift -5/(2n) a layer for ReLU); orthogonal linear layers keep every gradient at any depth",
-        theorem: "gaussian-closed-forms",
+        theorem: "sign-symmetric-gates",
         command: "isometer predict --depth 50 --width 16 --activation relu",
         compute: deeper_is_worse,
     },
@@ -131,7 +131,7 @@ fn below_one() -> Result<Evidence, ClaimError> {
     Ok(Evidence { cases })
 }
 
-/// Theorem: gaussian-closed-forms.
+/// Theorem: sign-symmetric-gates.
 fn deeper_is_worse() -> Result<Evidence, ClaimError> {
     let drift = |n: usize,
                  sigma_w2: f64,
