@@ -379,11 +379,11 @@ mod tests {
             let mut taken = vec![false; m];
             for i in 0..m {
                 if taken[i] { continue; }
-                for j in i + 1..m {
+                for (j, taken) in taken.iter_mut().enumerate().skip(i + 1) {
                     let apart = |s: f64| norm(&row(i).iter().zip(row(j)).map(|(a, b)| a - s * b).collect::<Vec<_>>());
                     let d = apart(1.0).min(apart(-1.0));
-                    if !taken[j] && d <= tolerance * norm(row(i)).max(norm(row(j))) {
-                        taken[j] = true;
+                    if !*taken && d <= tolerance * norm(row(i)).max(norm(row(j))) {
+                        *taken = true;
                         truth.push(j);
                     }
                 }

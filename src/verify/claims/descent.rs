@@ -5,7 +5,7 @@ use super::{Case, Claim, ClaimError, Evidence, Verdict};
 use crate::linalg::symmetric::Signed;
 use crate::network::NumberFormat;
 use crate::theory::descent::{Outcome, judge};
-use crate::theory::optimisation::{Method, clipping_factor, lars_trust_ratio};
+use crate::theory::optimisation::{Method, OptimisationError, clipping_factor, lars_trust_ratio};
 use crate::theory::precision::{Direction, Subnormals};
 
 pub const CLAIMS: &[Claim] = &[
@@ -185,9 +185,27 @@ fn direction_kept() -> Result<Evidence, ClaimError> {
     })
 }
 
+fn norm(v: &[f64]) -> f64 {
+    v.iter().map(|x| x * x).sum::<f64>().sqrt()
+}
+
+/// Each of two layers times a factor that follows from the norms of its gradient and weights.
+fn by_layer(
+    g: &[f64],
+    w: &[f64],
+    factor: impl Fn(f64, f64) -> Result<f64, OptimisationError>,
+) -> Result<Vec<f64>, ClaimError> {
+    let half = g.len() / 2;
+    let mut out = Vec::new();
+    for (g, w) in g.chunks(half).zip(w.chunks(half)) {
+        let factor = factor(norm(g), norm(w))?;
+        out.extend(g.iter().map(|x| factor * x));
+    }
+    Ok(out)
+}
+
 /// Angle in degrees between two vectors.
 fn angle(a: &[f64], b: &[f64]) -> f64 {
-    let norm = |v: &[f64]| v.iter().map(|x| x * x).sum::<f64>().sqrt();
     let (na, nb) = (norm(a), norm(b));
     // half the angle is the arc tangent of the ratio of diagonals: no digits are lost at zero
     let (mut plus, mut minus) = (0.0, 0.0);
@@ -209,20 +227,10 @@ fn rescaling() -> Result<Evidence, ClaimError> {
         .into_iter()
         .chain(normals(64, 44).iter().map(|x| 0.01 * x))
         .collect();
-    let norm = |v: &[f64]| v.iter().map(|x| x * x).sum::<f64>().sqrt();
-    let by_layer =
-        |f: &dyn Fn(&[f64], &[f64]) -> Result<f64, ClaimError>| -> Result<Vec<f64>, ClaimError> {
-            let mut out = Vec::new();
-            for (g, w) in g.chunks(64).zip(w.chunks(64)) {
-                let factor = f(g, w)?;
-                out.extend(g.iter().map(|x| factor * x));
-            }
-            Ok(out)
-        };
     let c = clipping_factor(norm(&g), 1.0)?;
     let global: Vec<f64> = g.iter().map(|x| c * x).collect();
-    let tensor = by_layer(&|g, _| Ok(clipping_factor(norm(g), 1.0)?))?;
-    let lars = by_layer(&|g, w| Ok(lars_trust_ratio(norm(w), norm(g), 0.0, 1e-3)?))?;
+    let tensor = by_layer(&g, &w, |g, _| clipping_factor(g, 1.0))?;
+    let lars = by_layer(&g, &w, |g, w| lars_trust_ratio(w, g, 0.0, 1e-3))?;
     let sign: Vec<f64> = g.iter().map(|x| x.signum()).collect();
     let adam: Vec<f64> = g.iter().map(|x| x / (x.abs() + 1e-8)).collect();
     let value: Vec<f64> = g.iter().map(|x| x.clamp(-1.0, 1.0)).collect();
