@@ -142,7 +142,7 @@ pub enum Command {
     /// Underflow, overflow and lost updates by number format; whether one loss scale fits
     #[command(after_help = PRECISION_HELP)]
     Precision(PrecisionArgs),
-    /// Trust ratios, clipping, and learning rates that converge, from stored weights and gradients
+    /// Trust ratios, clipping, and learning rates that converge
     #[command(after_help = STEP_HELP)]
     Step(StepArgs),
     /// Units that are copies of each other, dead or constant; layers that are permutations
