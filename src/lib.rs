@@ -19,6 +19,7 @@
 //!   [`theory::laws`] has exact laws at finite width, [`theory::mean_field`] and [`theory::criticality`]
 //!   infinite width, [`theory::spectrum`] the singular values of the Jacobian.
 //! - [`reference`]: the reference MLP, which draws weights and computes gradients and predicts nothing.
+//! - [`audit`]: findings about tensors that exist: trust ratios, clipping.
 //! - [`verify`]: predictions against measurements, with honest statistics.
 //! - [`report`]: results to tables, markdown, csv and JSON; values in, bytes out.
 //!
@@ -35,6 +36,7 @@
 #![deny(missing_docs)]
 
 pub mod bounds;
+pub mod audit;
 pub mod formats;
 pub mod linalg;
 pub mod network;

@@ -2,6 +2,8 @@
 
 #[path = "cli/alpha.rs"]
 mod alpha;
+#[path = "cli/claims.rs"]
+mod claims;
 #[path = "cli/files.rs"]
 mod files;
 #[path = "cli/frame.rs"]
@@ -12,6 +14,8 @@ mod networks;
 mod peers_failures;
 #[path = "cli/results.rs"]
 mod results;
+#[path = "cli/step.rs"]
+mod step;
 
 use serde_json::Value;
 use std::io::Write;

@@ -2,7 +2,9 @@
 
 use super::args_alpha::{ALPHA_HELP, AlphaArgs, PRECISION_HELP, PrecisionArgs};
 use super::args_bound::{BOUND_HELP, BoundArgs};
+use super::args_claims::{CLAIMS_HELP, ClaimsArgs, SYMMETRY_HELP, SymmetryArgs};
 use super::args_network::{GAIN_HELP, GainArgs, PHASE_HELP, PhaseArgs};
+use super::args_step::{STEP_HELP, StepArgs};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use isometer::linalg::condition::{Effort, Norm};
@@ -144,6 +146,15 @@ pub enum Command {
     /// Underflow, overflow and lost updates by number format; whether one loss scale fits
     #[command(after_help = PRECISION_HELP)]
     Precision(PrecisionArgs),
+    /// Trust ratios, clipping, and learning rates that converge
+    #[command(after_help = STEP_HELP)]
+    Step(StepArgs),
+    /// Units that are copies of each other, dead or constant; layers that are permutations
+    #[command(after_help = SYMMETRY_HELP)]
+    Symmetry(SymmetryArgs),
+    /// Statements found in print about alpha and gradients, each decided by a computation
+    #[command(after_help = CLAIMS_HELP)]
+    Claims(ClaimsArgs),
     /// Completion script for a shell, on stdout
     #[command(
         after_help = "Example: isometer completions bash > ~/.local/share/bash-completion/completions/isometer"
@@ -374,6 +385,9 @@ pub fn command_name(raw: &[OsString]) -> Option<&'static str> {
             "phase",
             "alpha",
             "precision",
+            "step",
+            "symmetry",
+            "claims",
             "completions",
             "man",
         ]

@@ -7,6 +7,9 @@ mod args_alpha;
 mod args_bound;
 mod args_network;
 mod bound;
+mod args_claims;
+mod args_step;
+mod claims;
 mod cond;
 mod exit;
 mod gain;
@@ -17,6 +20,8 @@ mod precision;
 mod predict;
 mod product;
 mod sources;
+mod step;
+mod symmetry;
 mod tooling;
 
 use args::{Cli, Command};
@@ -54,6 +59,9 @@ fn run(cli: &Cli) -> Exit {
         Some(Command::Phase(args)) => (Some("phase"), phase::run(args, &cli.global, &output)),
         Some(Command::Alpha(args)) => (Some("alpha"), alpha::run(args, &cli.global, &output)),
         Some(Command::Precision(args)) => (Some("precision"), precision::run(args, &output)),
+        Some(Command::Step(args)) => (Some("step"), step::run(args, &cli.global, &output)),
+        Some(Command::Symmetry(args)) => (Some("symmetry"), symmetry::run(args, &output)),
+        Some(Command::Claims(args)) => (Some("claims"), claims::run(args, &output)),
         Some(Command::Completions(args)) => {
             (Some("completions"), tooling::completions(args, &output))
         }

@@ -42,6 +42,8 @@ impl From<FormatError> for SourceError {
 pub struct Item {
     /// A source that names this tensor alone.
     pub source: String,
+    /// The name in the file; of the file for formats without names.
+    pub name: String,
     /// The short name that tells it from its neighbours.
     pub label: String,
     /// Shape as stored.
@@ -107,6 +109,7 @@ pub fn open(sources: &[String], filter: &Filter) -> anyhow::Result<Opened> {
         {
             opened.items.push(Item {
                 source: e.source(),
+                name: e.stored_name().to_string(),
                 label: label(e, sources.len(), listed.entries().len()),
                 shape: e.shape().to_vec(),
                 skip: match e.content() {

@@ -23,6 +23,8 @@ pub mod product;
 pub(crate) mod rounding;
 pub mod singular;
 pub mod structure;
+pub mod symmetric;
+pub mod symmetry;
 pub(crate) mod vectorised;
 pub mod view;
 pub mod widen;

@@ -116,6 +116,114 @@ pub fn max(a: &MatrixRef<'_>) -> Result<Enclosure, NonFinite> {
     Ok(around(best, relative, e))
 }
 
+/// Frobenius norm of a matrix computed entry by entry from several of one shape: the entries are
+/// `f(parts)`, where `parts[k]` is the (real or imaginary) part of the entry of matrix `k`. Neither squares nor sums
+/// leave the range of `f64`; the roundings of `f` are not counted in the limits.
+///
+/// # Errors
+/// The first entry that is NaN or infinite, of a matrix (its index comes first) or of the result (index `matrices.len()`).
+///
+/// # Panics
+/// If the shapes differ, or some are complex and some real.
+pub fn entrywise(
+    matrices: &[&MatrixRef<'_>],
+    mut f: impl FnMut(&[f64]) -> f64,
+) -> Result<Enclosure, (usize, NonFinite)> {
+    let Some(first) = matrices.first() else {
+        return Ok(Enclosure::ZERO);
+    };
+    let (rows, cols, components) = (first.rows(), first.cols(), first.components());
+    for (k, a) in matrices.iter().enumerate() {
+        assert!(
+            (a.rows(), a.cols(), a.components()) == (rows, cols, components),
+            "matrix {k} has another shape"
+        );
+        if let Some(bad) = a.first_nonfinite() {
+            return Err((k, bad));
+        }
+    }
+    let mut lines = vec![vec![0.0; cols * components]; matrices.len()];
+    let mut parts = vec![0.0; matrices.len()];
+    let mut squares = Squares::default();
+    for row in 0..rows {
+        for (line, a) in lines.iter_mut().zip(matrices) {
+            a.read_row(row, line);
+        }
+        for at in 0..cols * components {
+            for (part, line) in parts.iter_mut().zip(&lines) {
+                *part = line[at];
+            }
+            let value = f(&parts);
+            if !value.is_finite() {
+                let col = at / components;
+                return Err((matrices.len(), NonFinite { row, col, value }));
+            }
+            squares.push(value);
+        }
+    }
+    Ok(squares.root())
+}
+
+/// Sum of squares of a stream of finite numbers, scaled so that nothing leaves the range of `f64`.
+#[derive(Clone, Copy, Debug)]
+pub struct Squares {
+    /// Every number so far is below `2^exponent` in magnitude.
+    exponent: i64,
+    /// In units of `4^exponent`: finished blocks, and the current one.
+    total: f64,
+    block: f64,
+    count: u64,
+}
+
+impl Default for Squares {
+    fn default() -> Squares {
+        Squares {
+            exponent: i64::MIN,
+            total: 0.0,
+            block: 0.0,
+            count: 0,
+        }
+    }
+}
+
+impl Squares {
+    /// Terms of a block: rounding then grows with the block and the number of blocks, not with their product.
+    const BLOCK: u64 = 1024;
+
+    /// Adds the square of a finite number.
+    pub fn push(&mut self, x: f64) {
+        if x == 0.0 {
+            return;
+        }
+        let own = i64::from(exponent_of(x)) + 1;
+        if own > self.exponent {
+            if self.exponent != i64::MIN {
+                let shift = 2 * (self.exponent - own);
+                self.total = ldexp(self.total, shift);
+                self.block = ldexp(self.block, shift);
+            }
+            self.exponent = own;
+        }
+        let y = ldexp(x, -self.exponent);
+        self.block += y * y;
+        self.count += 1;
+        if self.count.is_multiple_of(Self::BLOCK) {
+            self.total += self.block;
+            self.block = 0.0;
+        }
+    }
+
+    /// The root of the sum.
+    pub fn root(&self) -> Enclosure {
+        if self.count == 0 {
+            return Enclosure::ZERO;
+        }
+        let terms = Self::BLOCK.min(self.count) + self.count / Self::BLOCK + 6;
+        let value = (self.total + self.block).sqrt();
+        around(value, gamma(terms as usize), self.exponent)
+    }
+}
+
 /// Exponent that brings the largest component into `[1/2, 1)`.
 fn scale(a: &MatrixRef<'_>) -> Result<i64, NonFinite> {
     match a.first_nonfinite() {
@@ -212,5 +320,31 @@ mod tests {
         assert_eq!((bad.row, bad.col), (1, 0));
         let zero = MatrixRef::row_major(&[0.0f32; 6], 2, 3).unwrap();
         assert!(all(&zero).iter().all(|n| n.is_zero()));
+    }
+
+    #[test]
+    fn streams_of_squares_agree_with_matrices() {
+        for entries in [
+            vec![1e-23, 2.0, -3e5, 0.0, 1e-200],
+            vec![1e-320; 3000],
+            vec![f64::MAX; 5],
+        ] {
+            let mut s = Squares::default();
+            entries.iter().for_each(|x| s.push(*x));
+            let a = MatrixRef::row_major(&entries, 1, entries.len()).unwrap();
+            for other in [
+                frobenius(&a).unwrap(),
+                entrywise(&[&a, &a], |p| 2.0 * p[0] - p[1]).unwrap_or(s.root()),
+            ] {
+                assert!((other.value().ln() - s.root().value().ln()).abs() < 1e-12);
+                assert!(s.root().lo() <= other.hi() && other.lo() <= s.root().hi());
+            }
+        }
+        let (x, bad) = ([1.0, 2.0], [0.0, f64::INFINITY]);
+        let a = MatrixRef::row_major(&x, 2, 1).unwrap();
+        let b = MatrixRef::row_major(&bad, 2, 1).unwrap();
+        let (which, entry) = entrywise(&[&a, &b], |p| p[0]).unwrap_err();
+        assert_eq!((which, entry.row), (1, 1));
+        assert!(Squares::default().root().is_zero());
     }
 }

@@ -316,13 +316,23 @@ impl<'a> MatrixRef<'a> {
         Some(max)
     }
 
-    /// Real numbers per entry.
-    pub(super) fn components(&self) -> usize {
+    /// Real numbers per entry: 2 for complex formats.
+    pub fn components(&self) -> usize {
         if self.element_type().is_complex() {
             2
         } else {
             1
         }
+    }
+
+    /// Widens row `row` exactly into `out`, complex entries as (re, im) pairs.
+    ///
+    /// # Panics
+    /// If there is no such row, or `out` does not hold `cols * components` numbers.
+    pub fn read_row(&self, row: usize, out: &mut [f64]) {
+        assert!(row < self.rows, "row {row} of {}", self.rows);
+        assert_eq!(out.len(), self.cols * self.components());
+        self.decode_line(true, row, out);
     }
 
     /// Whether walking along a row touches neighbouring memory.

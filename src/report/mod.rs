@@ -6,6 +6,7 @@
 
 pub mod alpha;
 pub mod bound;
+pub mod claims;
 pub mod cond;
 pub mod document;
 #[cfg(feature = "cli")]
@@ -17,6 +18,8 @@ pub mod phase;
 pub mod precision;
 pub mod predict;
 pub mod product;
+pub mod step;
+pub mod symmetry;
 pub mod table;
 
 /// How a report is laid out.

@@ -5,6 +5,7 @@ pub mod budget;
 pub mod census;
 pub mod correlation;
 pub mod criticality;
+pub mod descent;
 pub mod diagram;
 pub mod effects;
 pub mod fluctuation;

@@ -20,6 +20,12 @@ pub enum OptimisationError {
         /// The coefficient.
         beta: f64,
     },
+    /// Learning rate.
+    #[error("learning rate {eta} is not above zero and finite")]
+    LearningRate {
+        /// The learning rate.
+        eta: f64,
+    },
     /// A norm or coefficient.
     #[error("{what} = {value} must be finite and not negative")]
     Negative {
@@ -76,20 +82,34 @@ impl Method {
         })
     }
 
+    /// Whether the error along a direction of this curvature changes sign for ever: the roots of the iteration are negative or
+    /// complex.
+    ///
+    /// # Errors
+    /// [`OptimisationError::Momentum`].
+    pub fn oscillates(self, step: f64, lambda: f64) -> Result<bool, OptimisationError> {
+        let (trace, determinant) = self.polynomial(step, lambda)?;
+        Ok(trace < 0.0 || 0.25 * trace * trace < determinant)
+    }
+
+    /// Trace and determinant of `z^2 - trace z + determinant`.
+    fn polynomial(self, step: f64, lambda: f64) -> Result<(f64, f64), OptimisationError> {
+        let beta = self.beta()?;
+        let contraction = 1.0 - step * lambda;
+        Ok(match self {
+            Method::GradientDescent => (contraction, 0.0),
+            Method::HeavyBall { .. } => (contraction + beta, beta),
+            Method::Nesterov { .. } => ((1.0 + beta) * contraction, beta * contraction),
+        })
+    }
+
     /// Spectral radius of the iteration at one curvature: the factor by which the error shrinks per step in the long
     /// run. Theorem: momentum-stability.
     ///
     /// # Errors
     /// [`OptimisationError::Momentum`].
     pub fn radius(self, step: f64, lambda: f64) -> Result<f64, OptimisationError> {
-        let beta = self.beta()?;
-        let contraction = 1.0 - step * lambda;
-        // z^2 - trace z + determinant
-        let (trace, determinant) = match self {
-            Method::GradientDescent => return Ok(contraction.abs()),
-            Method::HeavyBall { .. } => (contraction + beta, beta),
-            Method::Nesterov { .. } => ((1.0 + beta) * contraction, beta * contraction),
-        };
+        let (trace, determinant) = self.polynomial(step, lambda)?;
         let discriminant = 0.25 * trace * trace - determinant;
         Ok(if discriminant <= 0.0 {
             determinant.sqrt()

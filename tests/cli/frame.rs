@@ -145,6 +145,7 @@ fn manual_pages_are_written_one_for_each_command() {
         pages,
         [
             "isometer-alpha.1",
+            "isometer-claims.1",
             "isometer-completions.1",
             "isometer-cond.1",
             "isometer-gain.1",
@@ -153,6 +154,8 @@ fn manual_pages_are_written_one_for_each_command() {
             "isometer-precision.1",
             "isometer-predict.1",
             "isometer-product.1",
+            "isometer-step.1",
+            "isometer-symmetry.1",
             "isometer.1"
         ]
     );
