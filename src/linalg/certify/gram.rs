@@ -115,7 +115,7 @@ impl Problem {
 
 /// Upper bound of `| |A|^T |A| |_2`: for any positive `x`, the spectral radius of a non-negative
 /// matrix is at most `max_i (Mx)_i / x_i` (Collatz 1942). Theorem: collatz-wielandt.
-fn collatz_wielandt(a: &Mat<f64>) -> f64 {
+pub fn collatz_wielandt(a: &Mat<f64>) -> f64 {
     let (m, n) = (a.nrows(), a.ncols());
     let mut x = vec![1.0; n];
     let mut best = f64::INFINITY;
