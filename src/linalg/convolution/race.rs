@@ -358,6 +358,9 @@ impl Field<'_> {
     fn bottom(&self, race: &mut Race) -> (f64, f64) {
         let candidates = self.settle(race);
         let e = self.stencil.error();
+        if candidates.first().is_some_and(|&k| self.vanishes(k)) {
+            return (0.0, 0.0);
+        }
         let mut lo = sqrt_down(race.proved_limit());
         let mut hi = f64::INFINITY;
         for (rank, &k) in candidates.iter().enumerate() {
@@ -380,6 +383,13 @@ impl Field<'_> {
             hi = self.upper_of_least(k);
         }
         (down(lo - e), up(hi + e))
+    }
+
+    /// Whether the symbol at frequency `k` is proved singular: it was computed without any error.
+    fn vanishes(&self, k: usize) -> bool {
+        let item = self.items[k];
+        self.stencil.is_exact(item.group, item.frequency)
+            && self.least(k).is_some_and(|(_, hi)| hi == 0.0)
     }
 
     /// An upper bound of the smallest singular value of one computed symbol: `|F x| / |x|` for a vector near
@@ -476,11 +486,12 @@ impl Convolution {
             let (lo, hi) = field.bottom(&mut bottom);
             let remark = (lo == 0.0).then(|| {
                 let at = bottom.candidates().first().copied().unwrap_or(0);
-                let index = field.items[at].frequency.index;
-                format!(
-                    "nothing proves the symbol at frequency ({}, {}) of the torus non-singular",
-                    index[0], index[1]
-                )
+                let [y, x] = field.items[at].frequency.index;
+                if hi == 0.0 {
+                    format!("exactly singular: the symbol at frequency ({y}, {x}) of the torus is")
+                } else {
+                    format!("nothing proves the symbol at frequency ({y}, {x}) of the torus non-singular")
+                }
             });
             (enclosure(bottom.record, lo, hi, exponent), remark)
         };

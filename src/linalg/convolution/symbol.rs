@@ -2,6 +2,7 @@
 
 use super::Convolution;
 use crate::linalg::certify::gram::collatz_wielandt;
+use crate::linalg::dd::two_sum;
 use crate::linalg::rounding::{gamma, sqrt_up, up};
 use crate::linalg::vectorised::vectorised;
 use faer::Mat;
@@ -201,6 +202,37 @@ impl Stencil {
             add_block(&mut stacked, self.rows, term.corner, block, wave);
         }
         Symbol { stacked }
+    }
+}
+
+impl Stencil {
+    /// Whether `evaluate` commits no error at all: waves are 1 or -1 and every sum is exact.
+    pub fn is_exact(&self, group: usize, f: Frequency) -> bool {
+        let mut sum = Mat::<f64>::zeros(self.rows, self.cols);
+        for (term, block) in self.terms.iter().zip(&self.blocks[group]) {
+            let sign = (0..2).map(|axis| {
+                let n = self.grid[axis] as u64;
+                let turn = (f.index[axis] as u64 * term.offset[axis] as u64) % n;
+                self.waves[axis][turn as usize]
+            });
+            let Some(sign) = sign
+                .map(|w| (w[1] == 0.0 && w[0].abs() == 1.0).then_some(w[0]))
+                .try_fold(1.0, |p, s| s.map(|s| p * s))
+            else {
+                return false;
+            };
+            for j in 0..block.ncols() {
+                for i in 0..block.nrows() {
+                    let entry = &mut sum[(term.corner[0] + i, term.corner[1] + j)];
+                    let (s, lost) = two_sum(*entry, sign * block[(i, j)]);
+                    if lost != 0.0 {
+                        return false;
+                    }
+                    *entry = s;
+                }
+            }
+        }
+        true
     }
 }
 
