@@ -5,7 +5,6 @@ use crate::linalg::condition::{
     ConditionError, ConditionOptions, Conditioning, Effort, Measured, Method, condition,
 };
 use crate::linalg::convolution::{Convolution, NoConvergence, ZeroPadded};
-use crate::linalg::dense;
 use crate::linalg::view::MatrixRef;
 use crate::scale::{Certainty, Enclosure};
 
@@ -81,6 +80,7 @@ pub fn convolution_condition(
 ) -> Result<ConvolutionConditioning, ConvolutionError> {
     let (conditioning, bounds) = match (c.is_circular(), options.effort) {
         (true, Effort::Certified) => (torus(c)?, Vec::new()),
+        _ if c.kernel().is_zero() => (torus(c)?, Vec::new()),
         (true, _) => (torus_spectrum(c)?, Vec::new()),
         (false, _) => match explicit(c, options)? {
             Some(conditioning) => (conditioning, Vec::new()),
@@ -147,7 +147,8 @@ fn explicit(
         effort: options.effort,
         ..ConditionOptions::default()
     };
-    let mut found = condition(&MatrixRef::from_faer(a.as_ref()), &dense_options)?;
+    let view = MatrixRef::from_faer(a.as_ref());
+    let mut found = condition(&view, &dense_options)?;
     let exponent = c.kernel().exponent();
     for m in [&mut found.sigma_max, &mut found.sigma_min] {
         m.enclosure = m.enclosure.shifted(exponent);
@@ -155,7 +156,7 @@ fn explicit(
     if let Some(s) = &mut found.singular_values {
         s.exponent += exponent;
     }
-    found.set_element_type(c.kernel().element_type());
+    found.set_element_type(&view, c.kernel().element_type());
     Ok(Some(found))
 }
 
@@ -177,8 +178,13 @@ fn zero_padded(
     let (_, _, above, _) = c.zero_padding_bound().scaled();
     let largest = Enclosure::new(lanczos.lower, lanczos.lower.min(above), above, exponent)
         .unwrap_or(Enclosure::UNKNOWN);
-    let smallest = Enclosure::new(lanczos.smallest_upper, 0.0, lanczos.smallest_upper, exponent)
-        .unwrap_or(Enclosure::UNKNOWN);
+    let smallest = Enclosure::new(
+        lanczos.smallest_upper,
+        0.0,
+        lanczos.smallest_upper,
+        exponent,
+    )
+    .unwrap_or(Enclosure::UNKNOWN);
     let top = Measured {
         enclosure: largest,
         certainty: Certainty::Certified,
@@ -221,7 +227,9 @@ mod tests {
 
     fn conv(channels: usize, size: usize, padding: Padding) -> Convolution {
         let count = channels * channels * 9;
-        let data: Vec<f64> = (0..count).map(|k| ((k * k + 3 * k) % 17) as f64 - 7.0).collect();
+        let data: Vec<f64> = (0..count)
+            .map(|k| ((k * k + 3 * k) % 17) as f64 - 7.0)
+            .collect();
         let view = MatrixRef::row_major(&data, channels, channels * 9).unwrap();
         let shape = [channels, channels, 3, 3];
         let k = Kernel::new(&view, &shape, Layout::OutputsFirst, 1).unwrap();
@@ -242,7 +250,10 @@ mod tests {
         let (x, bounds) = zero_padded(&c, &options).unwrap();
         let truth = dense.sigma_max.enclosure.to_linear().unwrap();
         let (_, lo, hi) = x.sigma_max.enclosure.to_linear().unwrap();
-        assert!(lo <= truth.2 && truth.1 <= hi && hi < 1.1 * lo, "{lo} {truth:?} {hi}");
+        assert!(
+            lo <= truth.2 && truth.1 <= hi && hi < 1.1 * lo,
+            "{lo} {truth:?} {hi}"
+        );
         let least = dense.sigma_min.enclosure.to_linear().unwrap().1;
         assert!(least <= x.sigma_min.enclosure.to_linear().unwrap().2);
         assert_eq!(x.cond.certainty, Certainty::Lower);
@@ -250,8 +261,15 @@ mod tests {
         assert!(x.cond.enclosure.to_linear().unwrap().1 <= dense_kappa.2);
         for b in bounds {
             let value = b.value.to_linear().unwrap().0;
-            let right = if b.upper { value >= truth.1 } else { value <= truth.2 };
-            assert!(right && (value / truth.0 - 1.0).abs() < 0.1, "{b:?} {truth:?}");
+            let right = if b.upper {
+                value >= truth.1
+            } else {
+                value <= truth.2
+            };
+            assert!(
+                right && (value / truth.0 - 1.0).abs() < 0.1,
+                "{b:?} {truth:?}"
+            );
         }
     }
 

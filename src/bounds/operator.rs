@@ -220,7 +220,11 @@ impl Krylov {
         }
         let b = dense::norm2(&self.next);
         self.beta.push(b);
-        let scale = self.alpha.iter().chain(&self.beta).fold(0.0f64, |m, x| m.max(x.abs()));
+        let scale = self
+            .alpha
+            .iter()
+            .chain(&self.beta)
+            .fold(0.0f64, |m, x| m.max(x.abs()));
         let exhausted = b <= 1e-14 * scale || self.basis.len() == self.next.len();
         if !exhausted {
             self.basis.push(self.next.iter().map(|x| x / b).collect());
@@ -353,14 +357,21 @@ mod tests {
             })
             .count() as f64;
         let expected = 0.05 * draws as f64;
-        assert!(missed <= expected + 3.0 * (expected * 0.95).sqrt(), "{missed}");
+        assert!(
+            missed <= expected + 3.0 * (expected * 0.95).sqrt(),
+            "{missed}"
+        );
         assert!(missed > 0.0);
     }
 
     /// Tight: the bound closes in on the norm; notices: fewer steps leave it open.
     #[test]
     fn bounds_close_in() {
-        let d = Diagonal((0..400).map(|k| 1.0 + (k as f64 * 0.7).sin() * 0.5).collect());
+        let d = Diagonal(
+            (0..400)
+                .map(|k| 1.0 + (k as f64 * 0.7).sin() * 0.5)
+                .collect(),
+        );
         let norm = d.0.iter().copied().fold(0.0, f64::max);
         let far = operator_norm(&d, &options(3, 1e-10, 10)).unwrap();
         let near = operator_norm(&d, &options(3, 1e-10, 120)).unwrap();
@@ -372,7 +383,12 @@ mod tests {
 
     #[test]
     fn small_and_degenerate_maps_are_exact() {
-        for entries in [vec![3.0], vec![2.0, 2.0, 2.0], vec![0.0, 0.0], vec![1.0, 5.0]] {
+        for entries in [
+            vec![3.0],
+            vec![2.0, 2.0, 2.0],
+            vec![0.0, 0.0],
+            vec![1.0, 5.0],
+        ] {
             let norm = entries.iter().copied().fold(0.0, f64::max);
             let b = operator_norm(&Diagonal(entries), &options(1, 1e-6, 50)).unwrap();
             assert!(b.lower <= norm && norm <= b.upper, "{b:?}");
@@ -397,7 +413,10 @@ mod tests {
             for p in [0.05, 1e-3] {
                 let d = ln_component_quantile(n, p).exp();
                 let failure = law.cdf(d * d);
-                assert!(failure <= p * (1.0 + 1e-9) && failure > 0.99 * p, "{n} {p} {failure}");
+                assert!(
+                    failure <= p * (1.0 + 1e-9) && failure > 0.99 * p,
+                    "{n} {p} {failure}"
+                );
             }
         }
     }

@@ -4,6 +4,7 @@
 mod alpha;
 mod args;
 mod args_alpha;
+mod args_conv;
 mod args_network;
 mod cond;
 mod exit;

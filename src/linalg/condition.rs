@@ -369,10 +369,16 @@ impl Conditioning {
         c
     }
 
-    /// Says in which format the numbers behind the map are stored.
-    pub(crate) fn set_element_type(&mut self, ty: ElementType) {
+    /// Says in which format the numbers behind an explicit `f64` matrix are stored.
+    pub(crate) fn set_element_type(&mut self, a: &MatrixRef<'_>, ty: ElementType) {
         self.element_type = ty;
         self.resolvable = is_resolvable(&self.cond.enclosure, ty);
+        let threshold = threshold_of(self.rows, self.cols, ty.unit_roundoff());
+        if self.rank.exact.is_none() && !above_threshold(self, threshold) {
+            let s = singular_values(a).ok();
+            let u = ty.unit_roundoff();
+            self.rank.numerical = s.map(|s| s.numerical_rank(self.rows, self.cols, u));
+        }
     }
 
     fn set_cond(&mut self, norm: Norm, cond: Measured, method: Method) {

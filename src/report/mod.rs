@@ -6,6 +6,7 @@
 
 pub mod alpha;
 pub mod cond;
+pub mod convolution;
 pub mod document;
 #[cfg(feature = "cli")]
 pub mod figure;

@@ -15,6 +15,16 @@ pub enum Layout {
     OutputsLast,
 }
 
+impl Layout {
+    /// The word used on the command line and in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Layout::OutputsFirst => "oihw",
+            Layout::OutputsLast => "hwio",
+        }
+    }
+}
+
 /// A tensor that is no convolution kernel.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum KernelError {
@@ -89,9 +99,7 @@ impl Kernel {
                 });
             }
         };
-        let rest = shape[1..]
-            .iter()
-            .try_fold(1usize, |n, d| n.checked_mul(*d));
+        let rest = shape[1..].iter().try_fold(1usize, |n, d| n.checked_mul(*d));
         if shape.contains(&0) || view.rows() != shape[0] || Some(view.cols()) != rest {
             return Err(KernelError::Entries {
                 shape: shape.to_vec(),
@@ -217,11 +225,10 @@ fn reshaped_norm(
         rows[(o * inputs + i) * taps + tap] = *x;
     }
     let entries = rows.len();
-    let view = MatrixRef::row_major(&rows, outputs, inputs * taps).map_err(|_| {
-        KernelError::Entries {
+    let view =
+        MatrixRef::row_major(&rows, outputs, inputs * taps).map_err(|_| KernelError::Entries {
             shape: vec![outputs, inputs, taps],
             entries,
-        }
-    })?;
+        })?;
     Ok(norms::two(&view)?)
 }

@@ -508,9 +508,7 @@ impl<'a> Field<'a> {
     fn of(stencil: &'a Stencil) -> Field<'a> {
         let grid = stencil.half_grid();
         let items = (0..stencil.groups())
-            .flat_map(|group| {
-                grid.iter().map(move |&frequency| Item { group, frequency })
-            })
+            .flat_map(|group| grid.iter().map(move |&frequency| Item { group, frequency }))
             .collect();
         Field { stencil, items }
     }

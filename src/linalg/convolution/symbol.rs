@@ -308,7 +308,8 @@ impl Symbol {
     /// Whether the imaginary part vanishes.
     pub fn is_real(&self) -> bool {
         let m = self.rows();
-        (0..self.stacked.ncols()).all(|j| self.stacked.col_as_slice(j)[m..].iter().all(|x| *x == 0.0))
+        (0..self.stacked.ncols())
+            .all(|j| self.stacked.col_as_slice(j)[m..].iter().all(|x| *x == 0.0))
     }
 
     /// The entries as (re, im) pairs, column after column.

@@ -9,7 +9,9 @@ use rand::{RngExt, SeedableRng};
 fn random(outputs: usize, inputs: usize, taps: [usize; 2], groups: usize, seed: u64) -> Kernel {
     let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
     let count = outputs * (inputs / groups) * taps[0] * taps[1];
-    let data: Vec<f64> = (0..count).map(|_| 2.0 * rng.random::<f64>() - 1.0).collect();
+    let data: Vec<f64> = (0..count)
+        .map(|_| 2.0 * rng.random::<f64>() - 1.0)
+        .collect();
     kernel(&data, &[outputs, inputs / groups, taps[0], taps[1]], groups)
 }
 
@@ -34,24 +36,32 @@ fn limits(e: &Enclosure) -> (f64, f64, f64) {
 fn convolutions(padding: impl Strategy<Value = Padding>) -> impl Strategy<Value = Convolution> {
     let pair = |low: usize, high: usize| [low..=high, low..=high];
     let sizes = (pair(1, 5), pair(1, 4), pair(1, 3), pair(1, 3));
-    (sizes, 1usize..=3, 1usize..=3, 1usize..=3, padding, any::<u64>()).prop_filter_map(
-        "no output",
-        |((points, taps, stride, dilation), o, i, groups, padding, seed)| {
-            let k = random(o * groups, i * groups, taps, groups, seed);
-            // a circular input is a multiple of the stride; the others take any size
-            let rest = |axis: usize| match padding {
-                Padding::Circular => 0,
-                _ => seed as usize / (axis + 1) % stride[axis],
-            };
-            let geometry = Geometry {
-                size: [0, 1].map(|a| points[a] * stride[a] + rest(a)),
-                stride,
-                dilation,
-                padding,
-            };
-            Convolution::new(k, geometry).ok()
-        },
+    (
+        sizes,
+        1usize..=3,
+        1usize..=3,
+        1usize..=3,
+        padding,
+        any::<u64>(),
     )
+        .prop_filter_map(
+            "no output",
+            |((points, taps, stride, dilation), o, i, groups, padding, seed)| {
+                let k = random(o * groups, i * groups, taps, groups, seed);
+                // a circular input is a multiple of the stride; the others take any size
+                let rest = |axis: usize| match padding {
+                    Padding::Circular => 0,
+                    _ => seed as usize / (axis + 1) % stride[axis],
+                };
+                let geometry = Geometry {
+                    size: [0, 1].map(|a| points[a] * stride[a] + rest(a)),
+                    stride,
+                    dilation,
+                    padding,
+                };
+                Convolution::new(k, geometry).ok()
+            },
+        )
 }
 
 fn zeros() -> impl Strategy<Value = Padding> {
@@ -198,7 +208,10 @@ fn positive_kernels_attain_the_greatest_ratio() {
         let c = Convolution::new(k, Geometry::torus(16, 16)).unwrap();
         let (_, lo, hi) = c.torus_norm().to_linear().unwrap();
         let truth = 16.0 * (taps * taps) as f64;
-        assert!(lo <= truth && truth <= hi && hi - lo < 1e-10 * hi, "{lo} {hi}");
+        assert!(
+            lo <= truth && truth <= hi && hi - lo < 1e-10 * hi,
+            "{lo} {hi}"
+        );
         let (reshaped, ..) = c.kernel().reshaped_norm().to_linear().unwrap();
         assert!((truth / reshaped / taps as f64 - 1.0).abs() < 1e-12);
     }
@@ -267,7 +280,8 @@ fn a_laplacian_is_proved_singular() {
 #[test]
 fn layouts_are_told_apart() {
     let (o, i, h, w) = (2, 3, 2, 3);
-    let value = |o: usize, i: usize, y: usize, x: usize| (o * 31 + i * 7 + y * 5 + x) as f64 % 11.0 - 5.0;
+    let value =
+        |o: usize, i: usize, y: usize, x: usize| (o * 31 + i * 7 + y * 5 + x) as f64 % 11.0 - 5.0;
     let mut first = vec![0.0; o * i * h * w];
     let mut last = first.clone();
     for a in 0..o {
@@ -288,7 +302,10 @@ fn layouts_are_told_apart() {
             assert_eq!(keras.at(tap, a, b), torch.at(tap, a, b));
         }
     }
-    assert_eq!((keras.outputs(), keras.inputs(), keras.taps()), (o, i, [h, w]));
+    assert_eq!(
+        (keras.outputs(), keras.inputs(), keras.taps()),
+        (o, i, [h, w])
+    );
     let flat: Vec<f64> = (0..o * i * w).map(|k| first[k]).collect();
     let line = kernel(&flat, &[o, i, w], 1);
     assert_eq!((line.axes(), line.taps()), (1, [1, w]));
@@ -300,8 +317,14 @@ fn what_is_no_convolution_is_refused() {
     let view = MatrixRef::row_major(&data, 2, 4).unwrap();
     let new = |shape: &[usize], groups| Kernel::new(&view, shape, Layout::OutputsFirst, groups);
     assert!(matches!(new(&[2, 4], 1), Err(KernelError::Axes { .. })));
-    assert!(matches!(new(&[2, 2, 3], 1), Err(KernelError::Entries { .. })));
-    assert!(matches!(new(&[2, 2, 2], 3), Err(KernelError::Groups { .. })));
+    assert!(matches!(
+        new(&[2, 2, 3], 1),
+        Err(KernelError::Entries { .. })
+    ));
+    assert!(matches!(
+        new(&[2, 2, 2], 3),
+        Err(KernelError::Groups { .. })
+    ));
     let bad = [1.0, f64::NAN];
     let view = MatrixRef::row_major(&bad, 1, 2).unwrap();
     let e = Kernel::new(&view, &[1, 1, 2], Layout::OutputsFirst, 1).unwrap_err();
@@ -314,14 +337,20 @@ fn what_is_no_convolution_is_refused() {
         padding,
     };
     let refused = |g| Convolution::new(k.clone(), g).unwrap_err();
-    assert_eq!(refused(geometry([4, 4], [0, 1], Padding::Same)), GeometryError::Zero);
+    assert_eq!(
+        refused(geometry([4, 4], [0, 1], Padding::Same)),
+        GeometryError::Zero
+    );
     assert_eq!(
         refused(geometry([4, 5], [2, 2], Padding::Circular)),
         GeometryError::Stride { size: 5, stride: 2 }
     );
     assert_eq!(
         refused(geometry([2, 9], [1, 1], Padding::Zeros(0))),
-        GeometryError::NoOutput { reach: 3, padded: 2 }
+        GeometryError::NoOutput {
+            reach: 3,
+            padded: 2
+        }
     );
     let line = kernel(&[1.0, 2.0], &[1, 1, 2], 1);
     let e = Convolution::new(line, Geometry::torus(2, 4)).unwrap_err();

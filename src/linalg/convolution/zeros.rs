@@ -41,7 +41,10 @@ impl Convolution {
                 least[axis].next_multiple_of(s[axis]) + grow * s[axis]
             });
             let torus = self.on_torus(size);
-            let (m, n) = (k.outputs() / k.groups(), k.inputs() * s[0] * s[1] / k.groups());
+            let (m, n) = (
+                k.outputs() / k.groups(),
+                k.inputs() * s[0] * s[1] / k.groups(),
+            );
             let points = (torus.output[0] * torus.output[1] * k.groups()) as f64;
             let work = points * m.max(n) as f64 * (m.min(n) as f64).powi(2) * 4.0;
             if more > 0 && work > TORUS_WORK {
