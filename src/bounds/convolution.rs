@@ -64,7 +64,7 @@ const EXPLICIT_ENTRIES: usize = 1 << 21;
 const EXPLICIT_SIDE: usize = 768;
 
 /// Floating-point operations for Lanczos on a zero-padded map.
-const LANCZOS_WORK: f64 = 2e10;
+const LANCZOS_WORK: f64 = 1e10;
 
 /// Conditioning of a convolution as a map between signals.
 ///

@@ -274,7 +274,7 @@ impl Krylov {
         for j in 0..k {
             let before = if j > 0 { self.beta[j - 1] / r } else { 0.0 };
             let numerator = x - self.alpha[j] - before;
-            if !(numerator > 0.0) {
+            if numerator.is_nan() || numerator <= 0.0 {
                 return f64::NEG_INFINITY;
             }
             if finished && j + 1 == k {

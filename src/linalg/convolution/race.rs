@@ -343,7 +343,8 @@ impl Field<'_> {
         let mut hi = sqrt_up(race.proved_limit());
         let mut lo = 0.0f64;
         for (rank, &k) in candidates.iter().enumerate() {
-            match self.norm(k).filter(|_| rank < MOST_CANDIDATES) {
+            let worthwhile = rank < MOST_CANDIDATES;
+            match worthwhile.then(|| self.norm(k)).flatten() {
                 Some((l, h)) => {
                     lo = lo.max(l);
                     hi = hi.max(h);
@@ -369,18 +370,18 @@ impl Field<'_> {
             };
             // below the error of the symbol there is nothing to prove
             let worthwhile = rank < MOST_CANDIDATES && sigma > 4.0 * e;
-            match self.least(k).filter(|_| worthwhile) {
+            match worthwhile.then(|| self.least(k)).flatten() {
                 Some((l, h)) => {
                     lo = lo.min(l);
                     hi = hi.min(h);
                 }
-                None => lo = 0.0,
+                None => {
+                    lo = 0.0;
+                    if rank == 0 {
+                        hi = self.upper_of_least(k);
+                    }
+                }
             }
-        }
-        if hi == f64::INFINITY
-            && let Some(&k) = candidates.first()
-        {
-            hi = self.upper_of_least(k);
         }
         (down(lo - e), up(hi + e))
     }
