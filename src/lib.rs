@@ -11,10 +11,13 @@
 //! - [`linalg`]: the numerical kernel. [`linalg::condition::condition`] gives condition numbers of
 //!   matrices as stored, [`linalg::norms`] their norms, [`linalg::singular`] all singular values,
 //!   [`linalg::product`] the singular values of products of any length, [`linalg::exact`] ranks,
-//!   inverses and counts in exact arithmetic, [`linalg::structure`] what can be read off the entries.
+//!   inverses and counts in exact arithmetic, [`linalg::structure`] what can be read off the entries,
+//!   [`linalg::convolution`] convolutions as linear maps.
 //! - [`formats`]: files and streams to named tensors, memory-mapped; npy, npz, safetensors, Matrix
 //!   Market and text.
 //! - [`network`]: inert descriptions of networks, with the conventions of PyTorch and Keras.
+//! - [`bounds`]: what follows with certainty: [`bounds::lipschitz`] bounds of networks, [`bounds::convolution`] of
+//!   convolutions, [`bounds::operator`] of maps that are given by products.
 //! - [`theory`]: what gradients will do. [`theory::predict::predict`] says everything about a model;
 //!   [`theory::laws`] has exact laws at finite width, [`theory::mean_field`] and [`theory::criticality`]
 //!   infinite width, [`theory::spectrum`] the singular values of the Jacobian.

@@ -4,6 +4,8 @@
 mod alpha;
 #[path = "cli/claims.rs"]
 mod claims;
+#[path = "cli/convolutions.rs"]
+mod convolutions;
 #[path = "cli/files.rs"]
 mod files;
 #[path = "cli/frame.rs"]

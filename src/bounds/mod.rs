@@ -1,5 +1,6 @@
 //! What follows with certainty from the factors of a network: bounds on products, Lipschitz
-//! constants and layer Jacobians. Every upper bound is sound in floating point.
+//! constants, convolutions and layer Jacobians. Every upper bound is sound in floating point, or states
+//! the probability that it fails.
 
 #![allow(
     clippy::neg_cmp_op_on_partial_ord,
@@ -7,9 +8,11 @@
 )]
 
 pub mod chain;
+pub mod convolution;
 pub mod jacobian;
 pub mod lipschitz;
 pub mod local;
+pub mod operator;
 pub mod overview;
 pub mod perturbation;
 pub mod product;

@@ -3,6 +3,7 @@
 use super::args_alpha::{ALPHA_HELP, AlphaArgs, PRECISION_HELP, PrecisionArgs};
 use super::args_bound::{BOUND_HELP, BoundArgs};
 use super::args_claims::{CLAIMS_HELP, ClaimsArgs, SYMMETRY_HELP, SymmetryArgs};
+use super::args_conv::ConvArgs;
 use super::args_network::{GAIN_HELP, GainArgs, PHASE_HELP, PhaseArgs};
 use super::args_step::{STEP_HELP, StepArgs};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
@@ -171,12 +172,19 @@ Examples:
   isometer cond model.safetensors::fc1.weight      one tensor
   isometer cond model.safetensors --include '*.weight' --fail-above 1e6
   printf '1 2\\n3 4\\n' | isometer cond -            text or npy on stdin
+  isometer cond model.safetensors::conv1.weight --conv 32x32 --padding zeros
 
 kappa = sigma_max / sigma_min has no unit; log10 kappa is the number of decimal digits a linear
 solve loses. The default is a certified enclosure of the numbers as stored: rounding is accounted
 for, a singular matrix is proved singular. Where kappa exceeds 1/u of the storage format (bf16: 256;
 f16: 2e3; f32: 1.7e7; f64: 9e15) rounded entries cannot tell the matrix from a
 singular one, and the result says so (resolvable: false).
+
+With --conv HxW a tensor with 3 or 4 axes is taken as the convolution it is: the linear map on inputs of
+that size, whose norm the kernel reshaped to a matrix understates by up to the root of its number of
+taps. On a torus (circular) both ends are enclosed; with zeros the norm is enclosed between a
+signal and a larger torus, and kappa of a large map is bounded from below only. Without --conv such a
+tensor is the matrix of its first axis by all the others.
 
 A tensor that holds NaN or an infinity has no condition number: it is named with the index of the
 first bad entry, and the exit code is 1.";
@@ -199,6 +207,9 @@ pub struct CondArgs {
     /// Exit with code 1 if any kappa exceeds K
     #[arg(long, value_name = "K", value_parser = threshold)]
     pub fail_above: Option<f64>,
+    /// How kernels act.
+    #[command(flatten)]
+    pub conv: ConvArgs,
     /// Which tensors.
     #[command(flatten)]
     pub filter: Filter,

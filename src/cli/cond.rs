@@ -1,15 +1,29 @@
 //! `isometer cond`.
 
 use super::args::{CondArgs, Global};
-use super::exit::{Exit, Outcome};
+use super::exit::{BadFlag, Exit, Outcome};
 use super::output::Output;
 use super::{sources, threads};
-use isometer::linalg::condition::{ConditionError, ConditionOptions, condition};
+use isometer::bounds::convolution::{ConvolutionError, ConvolutionOptions, convolution_condition};
+use isometer::bounds::operator::OperatorOptions;
+use isometer::linalg::condition::{
+    ConditionError, ConditionOptions, Conditioning, Norm, condition,
+};
+use isometer::linalg::convolution::{Convolution, Geometry, Kernel, KernelError};
+use isometer::linalg::view::MatrixRef;
 use isometer::report::cond::{Report, Row, SkipKind, Skipped, Verdict};
+use isometer::report::convolution::Detail;
 
 /// Opens every source first, so that a misspelt path fails before hours of work, then loads and
 /// drops one tensor at a time.
 pub fn run(args: &CondArgs, global: &Global, output: &Output) -> anyhow::Result<Outcome> {
+    if args.conv.wanted() && args.norm() != Norm::Two {
+        return Err(BadFlag {
+            flag: "--norm",
+            message: "the condition number of a convolution is that of the spectral norm".into(),
+        }
+        .into());
+    }
     let opened = sources::open(&args.sources, &args.filter)?;
     let options = ConditionOptions {
         norm: args.norm(),
@@ -22,6 +36,14 @@ pub fn run(args: &CondArgs, global: &Global, output: &Output) -> anyhow::Result<
     };
     for note in &opened.notes {
         output.note(note);
+    }
+    let kernels = |shape: &[usize]| matches!(shape.len(), 3 | 4);
+    let flattened = opened
+        .items
+        .iter()
+        .filter(|i| i.skip.is_none() && kernels(&i.shape));
+    if !args.conv.wanted() && flattened.count() > 0 {
+        output.note("tensors with 3 or 4 axes are taken as matrices of the first axis by the others; --conv HxW gives the convolution's own norm");
     }
     let progress = output.progress(opened.items.len());
     let mut last_error = None;
@@ -47,19 +69,29 @@ pub fn run(args: &CondArgs, global: &Global, output: &Output) -> anyhow::Result<
             }
             Ok(tensor) => {
                 let matrix = tensor.matrix()?;
-                threads::prepare(global, matrix.rows(), matrix.cols());
-                match condition(&matrix, &options) {
-                    Ok(conditioning) => report.rows.push(Row {
-                        source: item.source.clone(),
-                        label: item.label.clone(),
-                        shape: item.shape.clone(),
-                        note: tensor.note().map(String::from),
-                        conditioning,
-                    }),
-                    Err(error) => {
-                        let kind = skip_kind(&error);
-                        report.skipped.push(skipped(kind, error.to_string()));
+                let row = |label: &str, source: &str, conditioning, convolution| Row {
+                    source: source.into(),
+                    label: label.into(),
+                    shape: item.shape.clone(),
+                    note: tensor.note().map(String::from),
+                    conditioning,
+                    convolution,
+                };
+                let found = match args.conv.geometry(&item.shape) {
+                    None => {
+                        threads::prepare(global, matrix.rows(), matrix.cols());
+                        condition(&matrix, &options)
+                            .map(|c| row(&item.label, &item.source, c, None))
+                            .map_err(|e| (skip_kind(&e), e.to_string()))
                     }
+                    Some(geometry) => convolution(&matrix, &item.shape, geometry, args, global)
+                        .map(|(c, detail)| {
+                            row(bare(&item.label), bare(&item.source), c, Some(detail))
+                        }),
+                };
+                match found {
+                    Ok(row) => report.rows.push(row),
+                    Err((kind, reason)) => report.skipped.push(skipped(kind, reason)),
                 }
             }
         }
@@ -82,6 +114,49 @@ pub fn run(args: &CondArgs, global: &Global, output: &Output) -> anyhow::Result<
         document: report.render(output.format, &output.style),
         exit,
     })
+}
+
+/// A name without the suffix that says a tensor was reshaped.
+fn bare(name: &str) -> &str {
+    name.split_once("#reshape").map_or(name, |(name, _)| name)
+}
+
+/// The tensor as the convolution it is.
+fn convolution(
+    matrix: &MatrixRef<'_>,
+    shape: &[usize],
+    geometry: Geometry,
+    args: &CondArgs,
+    global: &Global,
+) -> Result<(Conditioning, Detail), (SkipKind, String)> {
+    let layout = args.conv.layout();
+    let kernel = Kernel::new(matrix, shape, layout, args.conv.groups()).map_err(|e| {
+        let kind = match e {
+            KernelError::NonFinite(_) => SkipKind::NonFinite,
+            KernelError::Complex => SkipKind::Unsupported,
+            _ => SkipKind::NotAConvolution,
+        };
+        (kind, e.to_string())
+    })?;
+    let c = Convolution::new(kernel, geometry)
+        .map_err(|e| (SkipKind::NotAConvolution, e.to_string()))?;
+    threads::prepare(global, c.rows(), c.cols());
+    let options = ConvolutionOptions {
+        effort: args.effort(),
+        operator: OperatorOptions {
+            seed: global.seed,
+            ..OperatorOptions::default()
+        },
+    };
+    let found = convolution_condition(&c, &options).map_err(|e| {
+        let kind = match &e {
+            ConvolutionError::Explicit(inner) => skip_kind(inner),
+            _ => SkipKind::NoConvergence,
+        };
+        (kind, e.to_string())
+    })?;
+    let detail = Detail::new(&c, &found, layout);
+    Ok((found.conditioning, detail))
 }
 
 fn skip_kind(error: &ConditionError) -> SkipKind {

@@ -5,6 +5,7 @@ mod alpha;
 mod args;
 mod args_alpha;
 mod args_bound;
+mod args_conv;
 mod args_network;
 mod bound;
 mod args_claims;

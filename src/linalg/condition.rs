@@ -323,6 +323,66 @@ fn numerical_rank(a: &MatrixRef<'_>, threshold: f64, certainty: Certainty) -> Op
 }
 
 impl Conditioning {
+    /// Puts together what is known about the extreme singular values of a map of `shape.0` rows and `shape.1`
+    /// columns; the rank is left open unless the smallest lies above the rounding level.
+    pub(crate) fn of_map(
+        shape: (usize, usize),
+        element_type: ElementType,
+        top: Measured,
+        bottom: Measured,
+        method: Method,
+    ) -> Conditioning {
+        let (rows, cols) = shape;
+        let single = rows.min(cols) == 1 && !top.enclosure.is_zero();
+        let enclosure = match Enclosure::point(1.0, 0) {
+            // one singular value is both the largest and the smallest
+            Some(one) if single => one,
+            _ => top.enclosure.ratio(&bottom.enclosure),
+        };
+        let mut c = Conditioning {
+            rows,
+            cols,
+            element_type,
+            norm: Norm::Two,
+            cond: Measured {
+                enclosure,
+                certainty: bottom.certainty,
+            },
+            sigma_max: top,
+            sigma_min: bottom,
+            rank: Rank {
+                numerical: None,
+                exact: None,
+            },
+            method,
+            resolvable: is_resolvable(&enclosure, element_type),
+            singular_values: None,
+            remark: None,
+        };
+        let threshold = threshold_of(rows, cols, element_type.unit_roundoff());
+        if top.enclosure.is_zero() {
+            c.rank = Rank {
+                numerical: Some(0),
+                exact: Some(0),
+            };
+        } else if bottom.enclosure.is_positive() && above_threshold(&c, threshold) {
+            c.rank.numerical = Some(rows.min(cols));
+        }
+        c
+    }
+
+    /// Says in which format the numbers behind an explicit `f64` matrix are stored.
+    pub(crate) fn set_element_type(&mut self, a: &MatrixRef<'_>, ty: ElementType) {
+        self.element_type = ty;
+        self.resolvable = is_resolvable(&self.cond.enclosure, ty);
+        let threshold = threshold_of(self.rows, self.cols, ty.unit_roundoff());
+        if self.rank.exact.is_none() && !above_threshold(self, threshold) {
+            let s = singular_values(a).ok();
+            let u = ty.unit_roundoff();
+            self.rank.numerical = s.map(|s| s.numerical_rank(self.rows, self.cols, u));
+        }
+    }
+
     fn set_cond(&mut self, norm: Norm, cond: Measured, method: Method) {
         self.norm = norm;
         self.cond = cond;
@@ -336,32 +396,10 @@ fn is_resolvable(cond: &Enclosure, ty: ElementType) -> bool {
 }
 
 fn assemble(a: &MatrixRef<'_>, top: Measured, bottom: Measured, method: Method) -> Conditioning {
-    let single = a.rows().min(a.cols()) == 1 && !top.enclosure.is_zero();
-    let enclosure = match Enclosure::point(1.0, 0) {
-        // one singular value is both the largest and the smallest
-        Some(one) if single => one,
-        _ => top.enclosure.ratio(&bottom.enclosure),
-    };
-    Conditioning {
-        rows: a.rows(),
-        cols: a.cols(),
-        element_type: a.element_type(),
-        norm: Norm::Two,
-        cond: Measured {
-            enclosure,
-            certainty: bottom.certainty,
-        },
-        sigma_max: top,
-        sigma_min: bottom,
-        rank: Rank {
-            numerical: None,
-            exact: None,
-        },
-        method,
-        resolvable: is_resolvable(&enclosure, a.element_type()),
-        singular_values: None,
-        remark: None,
-    }
+    let shape = (a.rows(), a.cols());
+    let mut c = Conditioning::of_map(shape, a.element_type(), top, bottom, method);
+    c.rank.numerical = None;
+    c
 }
 
 fn spectrum(a: &MatrixRef<'_>, w: Widened, norm: Norm) -> Result<Conditioning, ConditionError> {

@@ -1,5 +1,5 @@
-//! The numerical kernel: stored matrices, norms, singular values, conditioning, certificates and
-//! long products.
+//! The numerical kernel: stored matrices, norms, singular values, conditioning, certificates,
+//! long products and convolutions.
 
 #![allow(
     clippy::neg_cmp_op_on_partial_ord,
@@ -9,6 +9,7 @@
 pub(crate) mod block_tridiagonal;
 mod certify;
 pub mod condition;
+pub mod convolution;
 pub mod dd;
 pub(crate) mod dense;
 pub mod element;
@@ -18,6 +19,7 @@ mod extended;
 mod lanczos;
 mod matching;
 pub mod norms;
+pub mod operator;
 pub mod parallel;
 pub mod product;
 pub(crate) mod rounding;

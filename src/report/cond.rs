@@ -1,5 +1,6 @@
 //! Condition numbers of the matrices of one or more sources: the verdict and every layout.
 
+use super::convolution::Detail;
 use super::number::{MOST_DIGITS, limits_text, value_text};
 use super::table::{Column, Table, csv};
 use super::{Format, Style, document};
@@ -20,12 +21,16 @@ pub struct Row {
     pub note: Option<String>,
     /// What was computed.
     pub conditioning: Conditioning,
+    /// How the tensor acts as a convolution, where it was taken as one.
+    pub convolution: Option<Detail>,
 }
 
 impl Row {
     /// Everything that no column holds, in one line.
     fn remark(&self) -> Option<String> {
-        let parts = [&self.conditioning.remark, &self.note];
+        let convolution = self.convolution.as_ref();
+        let convolution = convolution.map(|d| d.remark(&self.conditioning.sigma_max));
+        let parts = [&convolution, &self.conditioning.remark, &self.note];
         let said: Vec<&str> = parts.iter().filter_map(|p| p.as_deref()).collect();
         (!said.is_empty()).then(|| said.join("; "))
     }
@@ -48,6 +53,8 @@ pub enum SkipKind {
     NotSquare,
     /// The iteration did not converge.
     NoConvergence,
+    /// Kernel and input do not make a convolution.
+    NotAConvolution,
 }
 
 impl SkipKind {
@@ -61,6 +68,7 @@ impl SkipKind {
             SkipKind::Unreadable => "unreadable",
             SkipKind::NotSquare => "not-square",
             SkipKind::NoConvergence => "no-convergence",
+            SkipKind::NotAConvolution => "not-a-convolution",
         }
     }
 }
@@ -229,8 +237,12 @@ impl Report {
                     Some(k) => format!("; none above {k:e}"),
                     None => String::new(),
                 };
+                let about = match c.cond.certainty {
+                    Certainty::Lower => "at least",
+                    _ => "about",
+                };
                 format!(
-                    "{which}: a solve loses about {lost:.1} of the {digits:.1} digits of {format}{threshold}.",
+                    "{which}: a solve loses {about} {lost:.1} of the {digits:.1} digits of {format}{threshold}.",
                 )
             }
         }
@@ -322,6 +334,11 @@ impl Report {
             "largest_resolvable_cond",
             json!(c.element_type.largest_resolvable_cond()),
         );
+        if let Some(detail) = &row.convolution {
+            put("sigma_max_certainty", c.sigma_max.certainty.as_str().into());
+            put("sigma_min_certainty", c.sigma_min.certainty.as_str().into());
+            put("convolution", detail.json(&c.sigma_max));
+        }
         if self.fail_above.is_some() {
             put("above", json!(self.above(row)));
             put("undecided", json!(self.undecided(row)));

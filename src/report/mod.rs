@@ -8,6 +8,7 @@ pub mod alpha;
 pub mod bound;
 pub mod claims;
 pub mod cond;
+pub mod convolution;
 pub mod document;
 #[cfg(feature = "cli")]
 pub mod figure;

@@ -49,6 +49,12 @@ pub enum Method {
     Lanczos,
     /// Full singular value decomposition, not proved.
     Svd,
+    /// Cholesky proofs at every frequency of a torus.
+    TorusCholesky,
+    /// A decomposition at every frequency of a torus, not proved.
+    TorusSvd,
+    /// A larger torus from above, a vector from below.
+    TorusEmbedding,
 }
 
 impl Method {
@@ -62,6 +68,9 @@ impl Method {
             Method::Rational => "exact-rational",
             Method::Lanczos => "lanczos",
             Method::Svd => "svd",
+            Method::TorusCholesky => "torus-cholesky",
+            Method::TorusSvd => "torus-svd",
+            Method::TorusEmbedding => "torus-embedding",
         }
     }
 }
