@@ -1,2 +1,3 @@
 //! Prediction and measurement brought together: comparisons with an error budget that is derived,
 //! and one verdict with a family-wise error rate.
+
