@@ -84,10 +84,7 @@ impl Deferred {
             widths: model.widths.clone(),
             layers,
             biases: all.iter().map(|l| l.bias).collect(),
-            ln_stored: all
-                .iter()
-                .map(|l| 2.0 * l.multiplier.abs().ln())
-                .collect(),
+            ln_stored: all.iter().map(|l| 2.0 * l.multiplier.abs().ln()).collect(),
             activation: model.activation.clone(),
             keep: model.keep(),
             seed,

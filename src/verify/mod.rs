@@ -1,3 +1,10 @@
 //! Prediction and measurement brought together: comparisons with an error budget that is derived,
 //! and one verdict with a family-wise error rate.
 
+pub mod check;
+pub mod comparison;
+pub mod law_sampler;
+pub mod statistics;
+
+#[cfg(test)]
+mod tests;

@@ -183,8 +183,7 @@ impl DeferredLayer {
             for (z, y) in fresh.iter_mut().zip(y) {
                 *z -= overlap * y;
             }
-            let radius =
-                dot(&fresh, &fresh) + (beyond - overlap * depth).powi(2) + others;
+            let radius = dot(&fresh, &fresh) + (beyond - overlap * depth).powi(2) + others;
             if self.ambient() > 1 {
                 self.scale * across / radius.sqrt()
             } else {

@@ -67,7 +67,10 @@ fn depth_ten_thousand_neither_overflows_nor_underflows() {
     for (gain, sign) in [("normal:std=10", 1.0), ("normal:std=1e-3", -1.0)] {
         let m = model(&vec![8; 10_001], Activation::LeakyRelu { slope: 0.5 }, gain);
         for row in measure(&m, 2) {
-            assert!(row.iter().all(|x| x.is_finite() && x * sign > 3e4), "{row:?}");
+            assert!(
+                row.iter().all(|x| x.is_finite() && x * sign > 3e4),
+                "{row:?}"
+            );
         }
     }
 }
