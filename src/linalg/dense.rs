@@ -331,6 +331,55 @@ pub fn qr_factor_lower(a: MatRef<'_, f64>) -> Mat<f64> {
     Mat::from_fn(n, n, |i, j| if i >= j { r[(j, i)] } else { 0.0 })
 }
 
+/// The first `min(m, n)` columns of `Q` in `A = Q R` with a positive diagonal of `R`, column after
+/// column, for a column-major `m x n` matrix. Sequential, so that it does not depend on threads.
+///
+/// The sign makes the factorisation unique, and so `Q` Haar distributed for Gaussian `A` (Mezzadri,
+/// Notices AMS 54, 2007).
+pub fn orthonormal_columns(a: &[f64], rows: usize, cols: usize) -> Vec<f64> {
+    use faer::dyn_stack::{MemBuffer, MemStack};
+    use faer::linalg::householder::{
+        apply_block_householder_sequence_on_the_left_in_place_scratch as apply_scratch,
+        apply_block_householder_sequence_on_the_left_in_place_with_conj as apply,
+    };
+    use faer::linalg::qr::no_pivoting::factor::{
+        qr_in_place, qr_in_place_scratch, recommended_block_size,
+    };
+    let rank = rows.min(cols);
+    let mut factors = MatRef::from_column_major_slice(a, rows, cols).to_owned();
+    let block = recommended_block_size::<f64>(rows, cols);
+    let mut reflectors = Mat::<f64>::zeros(block, rank);
+    let par = faer::Par::Seq;
+    let scratch = qr_in_place_scratch::<f64>(rows, cols, block, par, Default::default())
+        .or(apply_scratch::<f64>(rows, block, rank));
+    let mut memory = MemBuffer::new(scratch);
+    qr_in_place(
+        factors.as_mut(),
+        reflectors.as_mut(),
+        par,
+        MemStack::new(&mut memory),
+        Default::default(),
+    );
+    let mut q = Mat::from_fn(rows, rank, |i, j| f64::from(u8::from(i == j)));
+    apply(
+        factors.as_ref().subcols(0, rank),
+        reflectors.as_ref(),
+        faer::Conj::No,
+        q.as_mut(),
+        par,
+        MemStack::new(&mut memory),
+    );
+    let sign = |j: usize| if factors[(j, j)] < 0.0 { -1.0 } else { 1.0 };
+    (0..rank)
+        .flat_map(|j| {
+            q.col_as_slice(j)
+                .iter()
+                .map(|x| sign(j) * x)
+                .collect::<Vec<_>>()
+        })
+        .collect()
+}
+
 /// Inverse of a lower triangular matrix, or `None` when a pivot is zero.
 pub fn invert_lower(l: &Mat<f64>) -> Option<Mat<f64>> {
     let n = l.nrows();

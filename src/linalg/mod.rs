@@ -9,7 +9,7 @@
 mod certify;
 pub mod condition;
 pub mod dd;
-mod dense;
+pub(crate) mod dense;
 pub mod element;
 mod estimate;
 pub mod exact;
@@ -22,6 +22,6 @@ pub mod product;
 mod rounding;
 pub mod singular;
 pub mod structure;
-mod vectorised;
+pub(crate) mod vectorised;
 pub mod view;
 pub mod widen;

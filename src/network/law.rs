@@ -163,6 +163,16 @@ impl WeightLaw {
         }
     }
 
+    /// Mean and standard deviation of the normal law of a truncated one before it is cut.
+    pub fn uncut(&self, fan_in: usize) -> Option<(f64, f64)> {
+        let WeightKind::TruncatedNormal { lower, upper } = self.kind else {
+            return None;
+        };
+        let cut = truncated::moments(lower, upper);
+        let std = (self.sigma_w2 / fan_in as f64 / cut.variance).sqrt();
+        Some((self.mean - std * cut.mean, std))
+    }
+
     /// Whether all entries are 0.
     pub fn is_zero(&self) -> bool {
         self.sigma_w2 == 0.0 && self.mean == 0.0

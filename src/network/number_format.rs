@@ -2,6 +2,7 @@
 //! overflow and lost updates (IEEE 754-2019; bfloat16 is binary32 with 16 bits cut off).
 
 use super::text::{TextError, folded};
+use crate::scale::{exponent_of, ldexp};
 use std::fmt;
 use std::str::FromStr;
 
@@ -88,6 +89,26 @@ impl NumberFormat {
     /// Largest relative error of rounding to nearest, `2^-p`.
     pub fn unit_roundoff(self) -> f64 {
         power_of_two(-self.precision())
+    }
+
+    /// The number of the format nearest to `x`, ties to even: subnormal numbers below
+    /// [`smallest_normal`](NumberFormat::smallest_normal), infinity from
+    /// [`log2_overflow`](NumberFormat::log2_overflow) on. One rounding, whatever the hardware has.
+    pub fn nearest(self, x: f64) -> f64 {
+        if self == NumberFormat::F64 || x == 0.0 || !x.is_finite() {
+            return x;
+        }
+        let size = exponent_of(x).max(self.log2_smallest_normal());
+        let last_place = size - (self.precision() - 1);
+        // exact: a multiple of the last place has at most 53 bits, and nothing underflows upwards
+        let rounded = ldexp(
+            ldexp(x, -i64::from(last_place)).round_ties_even(),
+            last_place.into(),
+        );
+        match rounded.abs() > self.max() {
+            true => f64::INFINITY.copysign(x),
+            false => rounded,
+        }
     }
 
     /// Name as [`FromStr`] reads it.
@@ -184,6 +205,59 @@ mod tests {
         assert_eq!(zero as f32, 0.0);
         assert!((zero * (1.0 + 1e-6)) as f32 > 0.0);
         assert!(f16::from_f64(65520.0).is_infinite() && f16::from_f64(65519.9).is_finite());
+    }
+
+    /// Against the conversions of the hardware and of `half`, both of which are given numbers that
+    /// f32 holds, so that they round once; ties, subnormal numbers and overflow included.
+    #[test]
+    fn rounding_is_to_nearest_even() {
+        let mut state = 1u64;
+        let mut draw = || {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            state >> 32
+        };
+        for _ in 0..100_000 {
+            let single = f32::from_bits(draw() as u32);
+            if !single.is_finite() {
+                continue;
+            }
+            let x = f64::from(single);
+            assert_eq!(
+                NumberFormat::F16.nearest(x),
+                f16::from_f32(single).to_f64(),
+                "{x:e}"
+            );
+            assert_eq!(
+                NumberFormat::Bf16.nearest(x),
+                bf16::from_f32(single).to_f64(),
+                "{x:e}"
+            );
+            assert_eq!(NumberFormat::F32.nearest(x), x);
+            // doubles around the range of the format
+            let x =
+                x * (1.0 + draw() as f64 * 2f64.powi(-50)) * 2f64.powi((draw() % 60) as i32 - 30);
+            assert_eq!(NumberFormat::F32.nearest(x), f64::from(x as f32), "{x:e}");
+        }
+        // all of f16, ties between neighbours, and what is just off a tie by less than f32 shows
+        for bits in 0..0x7bffu16 {
+            let (a, b) = (
+                f16::from_bits(bits).to_f64(),
+                f16::from_bits(bits + 1).to_f64(),
+            );
+            let tie = 0.5 * (a + b);
+            let even = if bits % 2 == 0 { a } else { b };
+            let round = |x: f64| NumberFormat::F16.nearest(x);
+            assert_eq!([round(a), round(b), round(-tie)], [a, b, -even]);
+            assert_eq!([round(tie.next_down()), round(tie.next_up())], [a, b]);
+        }
+        assert_eq!(NumberFormat::F16.nearest(65520.0), f64::INFINITY);
+        assert_eq!(NumberFormat::F16.nearest(65520f64.next_down()), 65504.0);
+        assert_eq!(NumberFormat::Bf16.nearest(-f64::MAX), f64::NEG_INFINITY);
+        assert_eq!(NumberFormat::F32.nearest(5e-324), 0.0);
+        assert!(NumberFormat::F16.nearest(f64::NAN).is_nan());
+        assert_eq!(NumberFormat::F64.nearest(5e-324), 5e-324);
     }
 
     #[test]

@@ -211,6 +211,7 @@ impl Sampler for Deferred {
                 Quantity::InputGradient => v.ln_square(),
                 Quantity::InputGradientElement => v.ln_element(0),
                 Quantity::WeightGradient(l) => weights[l - 1],
+                Quantity::Growth => f64::NAN,
             };
         }
     }

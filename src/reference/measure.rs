@@ -19,6 +19,9 @@ pub enum Quantity {
     InputGradientElement,
     /// `|dy/dW_l|_F^2` for the stored weights of layer `l`, from 1; the readout is layer `L + 1`.
     WeightGradient(usize),
+    /// `ln(|dy/dh_1|^2 / |dy/dh_L|^2) / (L - 1)`, growth per layer; for batches summed over examples and
+    /// between the layers at a quarter and three quarters of the depth.
+    Growth,
 }
 
 impl fmt::Display for Quantity {
@@ -29,6 +32,7 @@ impl fmt::Display for Quantity {
             Quantity::Jvp => f.write_str("jvp"),
             Quantity::InputGradient => f.write_str("input_gradient"),
             Quantity::InputGradientElement => f.write_str("input_gradient_element"),
+            Quantity::Growth => f.write_str("growth"),
             Quantity::WeightGradient(l) => write!(f, "weight_gradient[{l}]"),
         }
     }

@@ -74,14 +74,7 @@ impl NumberFormat {
 
     /// The number of the format nearest to `x`, ties to even. Theorem: ties-to-even-thresholds.
     pub fn round(self, x: f64, subnormals: Subnormals) -> f64 {
-        if !x.is_finite() {
-            return x;
-        }
-        let spacing = self.spacing(x);
-        let rounded = (x / spacing).round_ties_even() * spacing;
-        if rounded.abs() >= exp2_saturating(self.log2_largest_power() + 1) {
-            return f64::INFINITY.copysign(x);
-        }
+        let rounded = self.nearest(x);
         if subnormals == Subnormals::Flushed && rounded.abs() < exp2(self.log2_smallest_normal()) {
             return 0f64.copysign(x);
         }
@@ -105,10 +98,6 @@ impl NumberFormat {
             inclusive: significand % 2.0 == 0.0 || narrow,
         }
     }
-}
-
-fn exp2_saturating(e: i32) -> f64 {
-    if e > 1023 { f64::INFINITY } else { exp2(e) }
 }
 
 /// Depth at which a magnitude that starts at `e^ln_start` and whose square grows by `e^ln_square_per_layer` a layer meets

@@ -1,12 +1,14 @@
 //! A prediction held against the reference MLP.
 
-use super::comparison::{Agreement, Comparison, exact, judge};
+use super::comparison::{Agreement, Comparison, asymptotic, exact, judge};
 use crate::network::Model;
+use crate::reference::DrawError;
 use crate::reference::deferred::{Deferred, DeferredError};
+use crate::reference::matrices::Matrices;
 use crate::reference::measure::{Quantity, Sampler};
 use crate::reference::monte_carlo::{Control, Measurement, looks};
 use crate::scale::Certainty;
-use crate::theory::predict::{Laws, PredictError, laws};
+use crate::theory::predict::{Laws, PredictError, laws, predict};
 
 /// Samples of the first look; fewer say little.
 const FIRST_LOOK: u64 = 1000;
@@ -78,6 +80,12 @@ pub enum CheckError {
         /// What is needed.
         wanted: &'static str,
     },
+    /// No network can be drawn.
+    #[error(transparent)]
+    Draw(#[from] DrawError),
+    /// Predictions of growth alone, of one layer.
+    #[error("the theory says nothing about this model that one network could be measured for")]
+    Nothing,
     /// The run was ended before anything could be compared.
     #[error("ended after {samples} networks, before anything could be compared")]
     TooEarly {
@@ -138,13 +146,20 @@ impl Check {
 /// A sampler of the networks of a model, and how it draws them.
 ///
 /// # Errors
-/// A method that does not fit the model.
+/// A method that does not fit the model, or a model of which no network can be drawn.
 pub fn sampler(
     model: &Model,
     method: Method,
     seed: u64,
 ) -> Result<(Box<dyn Sampler>, Method), CheckError> {
-    Ok((Box::new(Deferred::new(model, seed)?), Method::Deferred))
+    if method != Method::Matrices {
+        match Deferred::new(model, seed) {
+            Ok(deferred) => return Ok((Box::new(deferred), Method::Deferred)),
+            Err(why) if method == Method::Deferred => return Err(why.into()),
+            Err(_) => {}
+        }
+    }
+    Ok((Box::new(Matrices::new(model, seed)?), Method::Matrices))
 }
 
 /// Predicts, measures, compares. The run looks at the data at doubling sample sizes and ends early only
@@ -162,14 +177,77 @@ pub fn check(model: &Model, options: &Options, control: &Control<'_>) -> Result<
             _ => None,
         })
         .collect();
-    let laws = laws(model, &layers)?;
-    let (sampler, method) = sampler(model, options.method, options.seed)?;
-    match laws {
+    match laws(model, &layers)? {
         Some(laws) if laws.certainty == Certainty::Exact => {
+            let (sampler, method) = sampler(model, options.method, options.seed)?;
             against_laws(&laws, sampler.as_ref(), method, options, control)
         }
-        _ => Err(CheckError::TooEarly { samples: 0 }),
+        _ => asymptotic_check(model, options, control),
     }
+}
+
+/// A prediction for wide layers, against networks of one, two and four times the width.
+fn asymptotic_check(
+    model: &Model,
+    options: &Options,
+    control: &Control<'_>,
+) -> Result<Check, CheckError> {
+    let models = asymptotic::family(model);
+    let mut runs = Vec::new();
+    let mut used = options.method;
+    let total = options.samples * models.len() as u64;
+    for (k, model) in models.iter().enumerate() {
+        let prediction = predict(model, &Default::default())?;
+        let (sampler, method) =
+            sampler(model, options.method, options.seed.wrapping_add(k as u64))?;
+        used = method;
+        let done_in_all = |done: u64, _: u64| {
+            if let Some(progress) = control.progress {
+                progress(k as u64 * options.samples + done, total);
+            }
+        };
+        let inner = Control {
+            progress: Some(&done_in_all),
+            cancel: control.cancel,
+        };
+        let mut measurement = Measurement::new(sampler.quantities());
+        measurement.extend(sampler.as_ref(), options.samples, &inner);
+        if measurement.samples() < 2 {
+            return Err(CheckError::TooEarly {
+                samples: measurement.samples(),
+            });
+        }
+        runs.push(asymptotic::Run {
+            width: model.widths[0] as f64,
+            prediction,
+            measurement,
+        });
+    }
+    let samples = runs
+        .iter()
+        .map(|r| r.measurement.samples())
+        .min()
+        .unwrap_or(0);
+    let mut comparisons = asymptotic::compare(&runs);
+    if comparisons.is_empty() {
+        return Err(CheckError::Nothing);
+    }
+    let alpha = 1.0 - options.confidence;
+    judge(&mut comparisons, alpha);
+    Ok(Check {
+        comparisons,
+        samples,
+        requested: options.samples,
+        ended: if samples < options.samples {
+            Ended::Cancelled
+        } else {
+            Ended::Complete
+        },
+        alpha,
+        alpha_at_look: alpha,
+        method: used,
+        seed: options.seed,
+    })
 }
 
 fn validate(options: &Options) -> Result<(), CheckError> {

@@ -224,8 +224,11 @@ pub struct QuantileTable {
     error: f64,
 }
 
-/// Normal deviates covered by a [`QuantileTable`]; the tails beyond have probability 1.2e-15 in all.
-const REACH: f64 = 8.0;
+/// Normal deviates covered by a [`QuantileTable`]; beyond, with probability [`BEYOND`] in all, the last
+/// interval is continued.
+const REACH: f64 = 5.0;
+/// `P(|Z| > REACH)`.
+const BEYOND: f64 = 5.8e-7;
 
 impl QuantileTable {
     /// Tabulates a law at `points` deviates (at least 3).
@@ -236,25 +239,18 @@ impl QuantileTable {
             let p = 0.5 * libm::erfc(-z * std::f64::consts::FRAC_1_SQRT_2);
             law.quantile_ln_square(p).value
         };
-        let mut values: Vec<f64> = (0..points)
+        let values: Vec<f64> = (0..points)
             .map(|i| quantile(-REACH + step * i as f64))
             .collect();
-        // quantiles so near 1 that their probability rounds to it
-        for i in 1..points {
-            if !values[i].is_finite() {
-                values[i] = values[i - 1];
-            }
-        }
-        // largest error of a probability half way between points, where the mass is
+        // largest error of a probability half way between points
         let error = (0..points - 1)
             .map(|i| -REACH + step * (i as f64 + 0.5))
             .zip(values.windows(2))
-            .filter(|(z, _)| z.abs() < 5.0)
             .map(|(z, w)| {
                 let p = 0.5 * libm::erfc(-z * std::f64::consts::FRAC_1_SQRT_2);
                 (law.cdf_ln_square(0.5 * (w[0] + w[1])).value - p).abs()
             })
-            .fold(0.0, f64::max);
+            .fold(BEYOND, f64::max);
         QuantileTable {
             p_alive: law.ln_p_alive().exp(),
             values,
@@ -275,8 +271,9 @@ impl QuantileTable {
         }
         let z: f64 = StandardNormal.sample(rng);
         let last = self.values.len() - 1;
-        let at = ((z + REACH) / (2.0 * REACH) * last as f64).clamp(0.0, last as f64);
-        let i = (at as usize).min(last - 1);
+        let at = (z + REACH) / (2.0 * REACH) * last as f64;
+        // the first and the last interval go on beyond the table
+        let i = (at.max(0.0) as usize).min(last - 1);
         let t = at - i as f64;
         self.values[i] + t * (self.values[i + 1] - self.values[i])
     }

@@ -42,6 +42,7 @@ pub fn law_of(laws: &Laws, quantity: Quantity) -> Option<&ProductLaw> {
             .iter()
             .find(|(k, _)| *k == l)
             .map(|(_, law)| law),
+        Quantity::Growth => None,
     }
 }
 
@@ -55,12 +56,15 @@ pub fn compare_law(name: &str, law: &ProductLaw, ln_values: &[f64]) -> Vec<Compa
         .filter(|x| *x > f64::NEG_INFINITY)
         .collect();
     sorted.sort_by(f64::total_cmp);
-    let mut out = vec![zeros(key("p_zero"), law, ln_values.len(), sorted.len())];
-    if let Some(bad) = sorted.iter().find(|x| !x.is_finite()) {
+    let not_numbers = ln_values.iter().filter(|x| x.is_nan()).count();
+    let alive = sorted.len() + not_numbers;
+    let mut out = vec![zeros(key("p_zero"), law, ln_values.len(), alive)];
+    let overflown = sorted.last().copied().filter(|x| !x.is_finite());
+    if let Some(bad) = overflown.or((not_numbers > 0).then_some(f64::NAN)) {
         out.push(
             Comparison::tested(
                 key("mean_ln_square"),
-                (law.mean_ln_square(), *bad, 0.0),
+                (law.mean_ln_square(), bad, 0.0),
                 0.0,
                 Certainty::Exact,
             )

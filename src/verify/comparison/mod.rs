@@ -1,5 +1,6 @@
 //! One number of a prediction beside one of a measurement, and what the difference says.
 
+pub mod asymptotic;
 pub mod exact;
 
 use crate::scale::Certainty;
