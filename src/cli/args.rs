@@ -1,6 +1,7 @@
 //! Arguments, and the help texts that go with them.
 
 use super::args_alpha::{ALPHA_HELP, AlphaArgs, PRECISION_HELP, PrecisionArgs};
+use super::args_check::{CHECK_HELP, CheckArgs};
 use super::args_network::{GAIN_HELP, GainArgs, PHASE_HELP, PhaseArgs};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
@@ -140,6 +141,9 @@ pub enum Command {
     /// Underflow, overflow and lost updates by number format; whether one loss scale fits
     #[command(after_help = PRECISION_HELP)]
     Precision(PrecisionArgs),
+    /// Predictions held against random networks, with honest statistics
+    #[command(after_help = CHECK_HELP)]
+    Check(CheckArgs),
     /// Completion script for a shell, on stdout
     #[command(
         after_help = "Example: isometer completions bash > ~/.local/share/bash-completion/completions/isometer"
@@ -369,6 +373,7 @@ pub fn command_name(raw: &[OsString]) -> Option<&'static str> {
             "phase",
             "alpha",
             "precision",
+            "check",
             "completions",
             "man",
         ]

@@ -4,7 +4,9 @@
 mod alpha;
 mod args;
 mod args_alpha;
+mod args_check;
 mod args_network;
+mod check;
 mod cond;
 mod exit;
 mod gain;
@@ -51,6 +53,7 @@ fn run(cli: &Cli) -> Exit {
         Some(Command::Phase(args)) => (Some("phase"), phase::run(args, &cli.global, &output)),
         Some(Command::Alpha(args)) => (Some("alpha"), alpha::run(args, &cli.global, &output)),
         Some(Command::Precision(args)) => (Some("precision"), precision::run(args, &output)),
+        Some(Command::Check(args)) => (Some("check"), check::run(args, &cli.global, &output)),
         Some(Command::Completions(args)) => {
             (Some("completions"), tooling::completions(args, &output))
         }

@@ -5,6 +5,7 @@
 //! the truth; JSON keeps every bit (shortest round-trip decimals).
 
 pub mod alpha;
+pub mod check;
 pub mod cond;
 pub mod document;
 #[cfg(feature = "cli")]

@@ -170,68 +170,14 @@ pub fn sampler(
 /// [`CheckError`].
 pub fn check(model: &Model, options: &Options, control: &Control<'_>) -> Result<Check, CheckError> {
     validate(options)?;
-    let layers: Vec<usize> = Quantity::of_depth(model.depth())
-        .into_iter()
-        .filter_map(|q| match q {
-            Quantity::WeightGradient(l) => Some(l),
-            _ => None,
-        })
-        .collect();
-    match laws(model, &layers)? {
+    match laws(model, &weight_layers(model))? {
         Some(laws) if laws.certainty == Certainty::Exact => {
             let (sampler, method) = sampler(model, options.method, options.seed)?;
-            against_laws(&laws, sampler.as_ref(), method, options, control)
+            return against_laws(&laws, sampler.as_ref(), method, options, control);
         }
-        _ => asymptotic_check(model, options, control),
+        _ => {}
     }
-}
-
-/// A prediction for wide layers, against networks of one, two and four times the width.
-fn asymptotic_check(
-    model: &Model,
-    options: &Options,
-    control: &Control<'_>,
-) -> Result<Check, CheckError> {
-    let models = asymptotic::family(model);
-    let mut runs = Vec::new();
-    let mut used = options.method;
-    let total = options.samples * models.len() as u64;
-    for (k, model) in models.iter().enumerate() {
-        let prediction = predict(model, &Default::default())?;
-        let (sampler, method) =
-            sampler(model, options.method, options.seed.wrapping_add(k as u64))?;
-        used = method;
-        let done_in_all = |done: u64, _: u64| {
-            if let Some(progress) = control.progress {
-                progress(k as u64 * options.samples + done, total);
-            }
-        };
-        let inner = Control {
-            progress: Some(&done_in_all),
-            cancel: control.cancel,
-        };
-        let mut measurement = Measurement::new(sampler.quantities());
-        measurement.extend(sampler.as_ref(), options.samples, &inner);
-        if measurement.samples() < 2 {
-            return Err(CheckError::TooEarly {
-                samples: measurement.samples(),
-            });
-        }
-        runs.push(asymptotic::Run {
-            width: model.widths[0] as f64,
-            prediction,
-            measurement,
-        });
-    }
-    let samples = runs
-        .iter()
-        .map(|r| r.measurement.samples())
-        .min()
-        .unwrap_or(0);
-    let mut comparisons = asymptotic::compare(&runs);
-    if comparisons.is_empty() {
-        return Err(CheckError::Nothing);
-    }
+    let (mut comparisons, samples, method) = asymptotic_comparisons(model, options, control)?;
     let alpha = 1.0 - options.confidence;
     judge(&mut comparisons, alpha);
     Ok(Check {
@@ -245,9 +191,95 @@ fn asymptotic_check(
         },
         alpha,
         alpha_at_look: alpha,
-        method: used,
+        method,
         seed: options.seed,
     })
+}
+
+/// A prediction for wide layers, against networks of one, two and four times the width.
+fn asymptotic_comparisons(
+    model: &Model,
+    options: &Options,
+    control: &Control<'_>,
+) -> Result<(Vec<Comparison>, u64, Method), CheckError> {
+    let models = asymptotic::family(model);
+    let mut runs = Vec::new();
+    let mut used = options.method;
+    let total = options.samples * models.len() as u64;
+    for (k, model) in models.iter().enumerate() {
+        let prediction = predict(model, &Default::default())?;
+        let seed = options.seed.wrapping_add(k as u64);
+        let (sampler, method) = sampler(model, options.method, seed)?;
+        used = method;
+        let done_in_all = |done: u64, _: u64| {
+            if let Some(progress) = control.progress {
+                progress(k as u64 * options.samples + done, total);
+            }
+        };
+        let inner = Control {
+            progress: Some(&done_in_all),
+            cancel: control.cancel,
+        };
+        let mut measurement = Measurement::new(sampler.quantities());
+        measurement.extend(sampler.as_ref(), options.samples, &inner);
+        let samples = measurement.samples();
+        if samples < 2 {
+            return Err(CheckError::TooEarly { samples });
+        }
+        runs.push(asymptotic::Run {
+            width: model.widths[0] as f64,
+            first_order: asymptotic::is_first_order(model),
+            prediction,
+            measurement,
+        });
+    }
+    let counts = runs.iter().map(|r| r.measurement.samples());
+    let samples = counts.min().unwrap_or(0);
+    let comparisons = asymptotic::compare(&runs);
+    if comparisons.is_empty() {
+        return Err(CheckError::Nothing);
+    }
+    Ok((comparisons, samples, used))
+}
+
+/// Everything that can be compared for a model, at one look and not yet judged; asymptotic predictions are
+/// given `1/share` of the samples at each of their widths.
+pub(super) fn compare_once(
+    model: &Model,
+    options: &Options,
+    share: u64,
+    control: &Control<'_>,
+) -> Result<(Vec<Comparison>, u64, Method), CheckError> {
+    validate(options)?;
+    match laws(model, &weight_layers(model))? {
+        Some(laws) if laws.certainty == Certainty::Exact => {
+            let (sampler, method) = sampler(model, options.method, options.seed)?;
+            let mut measurement = Measurement::new(sampler.quantities());
+            measurement.extend(sampler.as_ref(), options.samples, control);
+            let samples = measurement.samples();
+            Ok((exact::compare(&laws, &measurement), samples, method))
+        }
+        _ => {
+            let options = Options {
+                samples: (options.samples / share).max(2),
+                ..*options
+            };
+            match asymptotic_comparisons(model, &options, control) {
+                Err(CheckError::TooEarly { samples }) => Ok((Vec::new(), samples, options.method)),
+                other => other,
+            }
+        }
+    }
+}
+
+/// Layers whose weight gradients are measured.
+fn weight_layers(model: &Model) -> Vec<usize> {
+    let all = Quantity::of_depth(model.depth()).into_iter();
+    all.filter_map(|q| match q {
+        Quantity::WeightGradient(l) => Some(l),
+        _ => None,
+    })
+    .collect()
 }
 
 fn validate(options: &Options) -> Result<(), CheckError> {

@@ -5,6 +5,7 @@ pub mod check;
 pub mod comparison;
 pub mod law_sampler;
 pub mod statistics;
+pub mod suite;
 
 #[cfg(test)]
 mod tests;

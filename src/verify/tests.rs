@@ -3,6 +3,7 @@ use super::comparison::exact::compare_law;
 use super::comparison::{Comparison, judge};
 use super::law_sampler::{LawSampler, QuantileTable};
 use super::statistics::{ks_two_sample, ks_two_sample_p_value};
+use super::suite::{grid, run as run_suite};
 use crate::network::activation::Activation;
 use crate::network::{Alpha, AlphaAt, Model};
 use crate::reference::measure::Quantity;
@@ -260,7 +261,12 @@ fn both_samplers_have_one_law() {
         ] {
             let ratio = |m: &Measurement| {
                 let (x, y) = (m.column(q).unwrap(), m.column(r).unwrap());
-                let mut d: Vec<f64> = x.iter().zip(y).map(|(a, b)| a - b).collect();
+                let mut d: Vec<f64> = x
+                    .iter()
+                    .zip(y)
+                    // both are 0 in dead networks
+                    .map(|(a, b)| if *a == *b { 0.0 } else { a - b })
+                    .collect();
                 d.sort_by(f64::total_cmp);
                 d
             };
@@ -304,5 +310,30 @@ fn asymptotic_predictions_are_held_to_their_order() {
         let c = check(&m, &options(3000), &Control::default()).unwrap();
         assert!(!c.disagrees(), "{m:?}: {:#?}", c.worst());
         assert!(c.comparisons.iter().any(|c| !c.p_value.is_nan()), "{m:?}");
+    }
+}
+
+/// The grid at a size for every day; `isometer check --suite --samples 100000` is the large one.
+#[test]
+fn the_grid_agrees_in_a_small_version() {
+    let cases = grid();
+    for case in &cases {
+        assert!(case.model.validate().is_ok(), "{}", case.name);
+    }
+    let suite = run_suite(&cases, &options(1500), &Control::default()).unwrap();
+    let bad: Vec<_> = suite
+        .outcomes
+        .iter()
+        .filter(|o| o.disagrees())
+        .map(|o| (o.name, o.worst()))
+        .collect();
+    assert!(bad.is_empty(), "{bad:#?}");
+    assert_eq!(suite.outcomes.len(), cases.len());
+    for outcome in &suite.outcomes {
+        assert!(
+            outcome.worst().is_some(),
+            "nothing tested: {}",
+            outcome.name
+        );
     }
 }

@@ -145,6 +145,7 @@ fn manual_pages_are_written_one_for_each_command() {
         pages,
         [
             "isometer-alpha.1",
+            "isometer-check.1",
             "isometer-completions.1",
             "isometer-cond.1",
             "isometer-gain.1",

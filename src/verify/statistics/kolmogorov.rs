@@ -117,11 +117,17 @@ pub fn ks_two_sample(x: &[f64], y: &[f64]) -> f64 {
     let (n, m) = (x.len() as f64, y.len() as f64);
     let (mut i, mut j, mut d) = (0, 0, 0.0f64);
     while i < x.len() && j < y.len() {
-        let at = x[i].min(y[j]);
-        while i < x.len() && x[i] <= at {
+        // the total order, so that NaN ends nothing
+        let at = if x[i].total_cmp(&y[j]).is_lt() {
+            x[i]
+        } else {
+            y[j]
+        };
+        let up_to = |v: f64| v.total_cmp(&at).is_le();
+        while i < x.len() && up_to(x[i]) {
             i += 1;
         }
-        while j < y.len() && y[j] <= at {
+        while j < y.len() && up_to(y[j]) {
             j += 1;
         }
         d = d.max((i as f64 / n - j as f64 / m).abs());
