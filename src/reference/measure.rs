@@ -19,8 +19,8 @@ pub enum Quantity {
     InputGradientElement,
     /// `|dy/dW_l|_F^2` for the stored weights of layer `l`, from 1; the readout is layer `L + 1`.
     WeightGradient(usize),
-    /// `ln(|dy/dh_1|^2 / |dy/dh_L|^2) / (L - 1)`, growth per layer; for batches summed over examples and
-    /// between the layers at a quarter and three quarters of the depth.
+    /// `ln(|dy/dh_2|^2 / |dy/dh_L|^2) / (L - 2)`, growth per layer between layers whose inputs are alike:
+    /// the first one sees the input of the network.
     Growth,
 }
 

@@ -1,6 +1,6 @@
 //! A prediction held against the reference MLP.
 
-use super::comparison::{Agreement, Comparison, asymptotic, exact, judge};
+use super::comparison::{Agreement, Comparison, asymptotic, exact, jacobian, judge};
 use crate::network::Model;
 use crate::reference::DrawError;
 use crate::reference::deferred::{Deferred, DeferredError};
@@ -84,7 +84,9 @@ pub enum CheckError {
     #[error(transparent)]
     Draw(#[from] DrawError),
     /// Predictions of growth alone, of one layer.
-    #[error("the theory says nothing about this model that one network could be measured for")]
+    #[error(
+        "what the theory says of this model is growth per layer at a fixed point that no network shows from its first layer on; there is nothing to compare"
+    )]
     Nothing,
     /// The run was ended before anything could be compared.
     #[error("ended after {samples} networks, before anything could be compared")]
@@ -173,7 +175,10 @@ pub fn check(model: &Model, options: &Options, control: &Control<'_>) -> Result<
     match laws(model, &weight_layers(model))? {
         Some(laws) if laws.certainty == Certainty::Exact => {
             let (sampler, method) = sampler(model, options.method, options.seed)?;
-            return against_laws(&laws, sampler.as_ref(), method, options, control);
+            let prediction = predict(model, &Default::default())?;
+            let whole =
+                jacobian::compare(model, &prediction, options.samples, options.seed, control);
+            return against_laws(&laws, &whole, sampler.as_ref(), method, options, control);
         }
         _ => {}
     }
@@ -257,7 +262,16 @@ pub(super) fn compare_once(
             let mut measurement = Measurement::new(sampler.quantities());
             measurement.extend(sampler.as_ref(), options.samples, control);
             let samples = measurement.samples();
-            Ok((exact::compare(&laws, &measurement), samples, method))
+            let mut comparisons = exact::compare(&laws, &measurement);
+            let prediction = predict(model, &Default::default())?;
+            comparisons.extend(jacobian::compare(
+                model,
+                &prediction,
+                options.samples,
+                options.seed,
+                control,
+            ));
+            Ok((comparisons, samples, method))
         }
         _ => {
             let options = Options {
@@ -300,12 +314,14 @@ fn validate(options: &Options) -> Result<(), CheckError> {
     Ok(())
 }
 
-/// Exact laws against a sampler, with the looks of the stopping rule.
+/// Exact laws against a sampler, with the looks of the stopping rule; `whole` are comparisons made beforehand,
+/// judged with the others at every look.
 ///
 /// # Errors
 /// A run that was cancelled before anything could be compared.
 pub fn against_laws(
     laws: &Laws,
+    whole: &[Comparison],
     sampler: &dyn Sampler,
     method: Method,
     options: &Options,
@@ -342,6 +358,7 @@ pub fn against_laws(
         check.samples = samples;
         check.alpha_at_look = look.alpha;
         check.comparisons = exact::compare(laws, &measurement);
+        check.comparisons.extend_from_slice(whole);
         let disagrees = judge(&mut check.comparisons, look.alpha);
         if samples < look.samples {
             check.ended = Ended::Cancelled;

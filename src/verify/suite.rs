@@ -106,8 +106,20 @@ pub fn grid() -> Vec<Case> {
             &plain,
         ),
         case("leaky relu", &[10; 9], leaky(), "kaiming_normal", &plain),
-        case("absolute value", &[9; 7], Activation::Abs, "normal", &plain),
-        case("linear", &[6; 11], Activation::Linear, "normal", &plain),
+        case(
+            "absolute value",
+            &[9; 7],
+            Activation::Abs,
+            "normal:sigma_w2=1",
+            &plain,
+        ),
+        case(
+            "linear",
+            &[6; 11],
+            Activation::Linear,
+            "normal:sigma_w2=1",
+            &plain,
+        ),
         case(
             "linear, Haar",
             &[7; 8],
@@ -247,8 +259,8 @@ pub fn grid() -> Vec<Case> {
             "relu, sparse weights",
             &[24; 4],
             Activation::Relu,
-            "sparse:sparsity=0.5,std=0.2",
-            &plain,
+            "sparse:sparsity=0.5,std=0.4",
+            &|m: &mut Model| m.readout = 8,
         ),
         case(
             "relu, residual",

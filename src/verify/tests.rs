@@ -1,6 +1,6 @@
 use super::check::{Method, Options, against_laws, check, sampler};
 use super::comparison::exact::compare_law;
-use super::comparison::{Comparison, judge};
+use super::comparison::{Comparison, jacobian, judge};
 use super::law_sampler::{LawSampler, QuantileTable};
 use super::statistics::{ks_two_sample, ks_two_sample_p_value};
 use super::suite::{grid, run as run_suite};
@@ -10,7 +10,8 @@ use crate::reference::measure::Quantity;
 use crate::reference::monte_carlo::{Control, Measurement};
 use crate::reference::random::{Purpose, stream};
 use crate::theory::laws::{Factor, ProductLaw};
-use crate::theory::predict::{gradient_law, laws};
+use crate::theory::predict::{gradient_law, laws, predict};
+use crate::theory::prediction::Prediction;
 
 fn model(widths: &[usize], activation: Activation, init: &str) -> Model {
     let mut m = Model::new(widths.to_vec(), activation);
@@ -45,6 +46,7 @@ fn caught(predicted: &Model, drawn: &Model, samples: u64) -> bool {
     let (sampler, method) = sampler(drawn, Method::Auto, 3).unwrap();
     against_laws(
         &laws,
+        &[],
         sampler.as_ref(),
         method,
         &options(samples),
@@ -156,6 +158,7 @@ fn disagreement_ends_a_run_early_and_only_that_does() {
     let (sampler, method) = sampler(&truth, Method::Auto, 3).unwrap();
     let c = against_laws(
         &laws,
+        &[],
         sampler.as_ref(),
         method,
         &options(1 << 20),
@@ -264,8 +267,9 @@ fn both_samplers_have_one_law() {
                 let mut d: Vec<f64> = x
                     .iter()
                     .zip(y)
-                    // both are 0 in dead networks
+                    // both are 0 in dead networks; isometries make some ratios constant up to rounding
                     .map(|(a, b)| if *a == *b { 0.0 } else { a - b })
+                    .map(|d: f64| (d * 1e9).round())
                     .collect();
                 d.sort_by(f64::total_cmp);
                 d
@@ -299,7 +303,7 @@ fn models_that_cannot_be_deferred_are_drawn_whole() {
 fn asymptotic_predictions_are_held_to_their_order() {
     let mut residual = model(&[6, 6, 6], Activation::Relu, "kaiming_normal");
     residual.residual = Some("0.5".parse().unwrap());
-    let mut rms = model(&[12, 12, 12, 12], Activation::Tanh, "normal");
+    let mut rms = model(&[12, 12, 12, 12], Activation::Tanh, "normal:sigma_w2=1");
     rms.normalization = "rms".parse().unwrap();
     for m in [
         model(&[24, 24, 24, 24], Activation::Tanh, "normal:sigma_w2=1.5"),
@@ -336,4 +340,31 @@ fn the_grid_agrees_in_a_small_version() {
             outcome.name
         );
     }
+}
+
+/// Rank, traces and volume of explicit products; each noticed when it is off.
+#[test]
+fn explicit_jacobians_agree_and_notice() {
+    let narrow = relu(4, 5);
+    let wide = model(&[40, 40, 40], Activation::Relu, "kaiming_normal");
+    let linear = model(&[6; 5], Activation::Linear, "normal:sigma_w2=1");
+    let mut seen = std::collections::BTreeSet::new();
+    for m in [narrow, wide, linear] {
+        let mut prediction = predict(&m, &Default::default()).unwrap();
+        let run = |p: &Prediction| jacobian::compare(&m, p, 400, 9, &Control::default());
+        let mut c = run(&prediction);
+        assert!(!judge(&mut c, 1e-3), "{m:?}: {c:#?}");
+        seen.extend(c.iter().map(|c| c.quantity.clone()));
+        let j = &mut prediction.jacobian;
+        j.expected_rank = j.expected_rank.map(|r| (r - 0.5).max(1.0));
+        j.ln_expected_trace = j.ln_expected_trace.map(|t| t + 0.2);
+        j.ln_expected_trace_of_square = j.ln_expected_trace_of_square.map(|t| t - 0.3);
+        j.log2_lyapunov.iter_mut().for_each(|x| *x += 0.1);
+        let mut wrong = run(&prediction);
+        assert!(judge(&mut wrong, 1e-3));
+        for c in wrong {
+            assert!(c.p_value < 1e-4, "{m:?}: {c:?}");
+        }
+    }
+    assert_eq!(seen.len(), 4, "{seen:?}");
 }

@@ -8,7 +8,7 @@
 //! readout's entries are met without a sum over them, so that their kurtosis stays at order `1/n`.
 
 use super::Comparison;
-use crate::network::{Model, WeightKind};
+use crate::network::{AlphaAt, Model, WeightKind};
 use crate::reference::measure::Quantity;
 use crate::reference::monte_carlo::Measurement;
 use crate::scale::Certainty;
@@ -33,20 +33,24 @@ pub struct Run {
     pub first_order: bool,
 }
 
-/// The model at one, two and four times its widths; the model alone where widening changes its law
-/// beyond the width (weights of fixed deviation).
+/// The model at one, two and four times its widths. Weights of a fixed deviation are divided by the root of that
+/// factor, by way of alpha, so that the limit exists; where alpha is bound to one layer or to a multiplier, the
+/// model alone.
 pub fn family(model: &Model) -> Vec<Model> {
+    let grown = |wide: &Model| {
+        let ratio = |l: usize| wide.layer(l).weight.sigma_w2 / model.layer(l).weight.sigma_w2;
+        (1..=model.depth()).map(ratio).fold(1.0, f64::max)
+    };
     let at = |factor: usize| {
         let mut wide = model.clone();
         wide.widths.iter_mut().for_each(|n| *n *= factor);
+        if grown(&wide) > 1.5 && wide.alpha.at == AlphaAt::Weights {
+            wide.alpha.value /= (factor as f64).sqrt();
+        }
         wide
     };
     let widest = at(4);
-    let same = (1..=model.depth()).all(|l| {
-        let ratio = widest.layer(l).weight.sigma_w2 / model.layer(l).weight.sigma_w2;
-        (ratio - 1.0).abs() < 0.5
-    });
-    if same && widest.validate().is_ok() {
+    if widest.validate().is_ok() && grown(&widest) < 1.5 {
         vec![model.clone(), at(2), widest]
     } else {
         vec![model.clone()]

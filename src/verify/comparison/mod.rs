@@ -2,6 +2,7 @@
 
 pub mod asymptotic;
 pub mod exact;
+pub mod jacobian;
 
 use crate::scale::Certainty;
 use crate::verify::statistics::{equivalent_deviation, holm};
