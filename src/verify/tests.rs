@@ -134,6 +134,7 @@ fn an_unfair_coin_is_caught() {
 #[test]
 fn sequential_false_alarms_stay_below_the_level() {
     let m = relu(3, 6);
+    let laws = laws(&m, &[1, 2, 4]).unwrap().unwrap();
     let alarms = (0..60)
         .filter(|&seed| {
             let o = Options {
@@ -142,7 +143,9 @@ fn sequential_false_alarms_stay_below_the_level() {
                 seed,
                 method: Method::Auto,
             };
-            check(&m, &o, &Control::default()).unwrap().disagrees()
+            let (s, method) = sampler(&m, o.method, seed).unwrap();
+            let run = against_laws(&laws, &[], s.as_ref(), method, &o, &Control::default());
+            run.unwrap().disagrees()
         })
         .count();
     // Bin(60, 0.2) exceeds 24 with probability 1e-4
@@ -311,7 +314,7 @@ fn asymptotic_predictions_are_held_to_their_order() {
         residual,
         rms,
     ] {
-        let c = check(&m, &options(3000), &Control::default()).unwrap();
+        let c = check(&m, &options(2500), &Control::default()).unwrap();
         assert!(!c.disagrees(), "{m:?}: {:#?}", c.worst());
         assert!(c.comparisons.iter().any(|c| !c.p_value.is_nan()), "{m:?}");
     }
@@ -351,7 +354,7 @@ fn explicit_jacobians_agree_and_notice() {
     let mut seen = std::collections::BTreeSet::new();
     for m in [narrow, wide, linear] {
         let mut prediction = predict(&m, &Default::default()).unwrap();
-        let run = |p: &Prediction| jacobian::compare(&m, p, 400, 9, &Control::default());
+        let run = |p: &Prediction| jacobian::compare(&m, p, 8000, 9, &Control::default());
         let mut c = run(&prediction);
         assert!(!judge(&mut c, 1e-3), "{m:?}: {c:#?}");
         seen.extend(c.iter().map(|c| c.quantity.clone()));

@@ -15,6 +15,8 @@ use std::f64::consts::LN_2;
 
 /// Most networks whose Jacobian is decomposed.
 const MOST: u64 = 400;
+/// One network in so many is decomposed.
+const SHARE: u64 = 20;
 /// Fewer are no sample.
 const FEWEST: u64 = 50;
 /// Multiplications and additions spent on all of them, about.
@@ -29,6 +31,8 @@ const SHIFT: u64 = 0x4a00_0000;
 struct Seen {
     /// `log2` of the non-zero ones.
     log2: Vec<f64>,
+    /// Predicted rounding errors, added up.
+    error: f64,
 }
 
 /// Networks that can be afforded, 0 if too few.
@@ -36,7 +40,7 @@ fn affordable(model: &Model, samples: u64) -> u64 {
     let widest = model.widths.iter().copied().max().unwrap_or(1) as f64;
     // QR of every layer and a decomposition at the end
     let one = 8.0 * widest.powi(3) * (model.depth() as f64 + 20.0);
-    let count = samples.min(MOST).min((BUDGET / one) as u64);
+    let count = (samples / SHARE).min(MOST).min((BUDGET / one) as u64);
     if count < FEWEST { 0 } else { count }
 }
 
@@ -68,7 +72,12 @@ pub fn compare(
     let j = &prediction.jacobian;
     if let Some(rank) = j.expected_rank {
         let ranks: Vec<f64> = all.iter().map(|s| s.log2.len() as f64).collect();
-        out.push(mean_of("jacobian.expected_rank", rank, &ranks));
+        out.push(mean_of(
+            "jacobian.expected_rank",
+            rank,
+            &ranks,
+            1e-12 * rank,
+        ));
     }
     let ratio = prediction.jvp.as_ref().and_then(|l| l.ln_kurtosis_ratio);
     if let (Some(ln), Some(kurtosis)) = (j.ln_expected_trace, ratio)
@@ -95,9 +104,15 @@ pub fn compare(
             .map(|s| s.log2.iter().sum::<f64>() / depth)
             .collect();
         let predicted = j.log2_lyapunov.iter().sum();
+        let rounding = all.iter().map(|s| s.error).sum::<f64>() / (all.len() as f64 * depth);
         out.push(
-            mean_of("jacobian.log2_volume_per_layer", predicted, &volumes)
-                .with_note("sum of all Lyapunov exponents, in bits: exact at every depth".into()),
+            mean_of(
+                "jacobian.log2_volume_per_layer",
+                predicted,
+                &volumes,
+                rounding,
+            )
+            .with_note("sum of all Lyapunov exponents, in bits: exact at every depth".into()),
         );
     }
     out
@@ -118,23 +133,24 @@ fn decompose(model: &Model, seed: u64, index: u64) -> Option<Seen> {
     let spectrum = trace.jacobian().spectrum(&options).ok()?;
     let mut log2 = spectrum.log2_singular_values;
     log2.retain(|x| *x > f64::NEG_INFINITY);
-    Some(Seen { log2 })
+    let errors = spectrum.log2_error_estimate.iter();
+    let error = errors.filter(|e| e.is_finite()).sum();
+    Some(Seen { log2, error })
 }
 
-fn mean_of(key: &str, predicted: f64, values: &[f64]) -> Comparison {
+/// A mean that the theory gives, known up to `rounding`.
+fn mean_of(key: &str, predicted: f64, values: &[f64], rounding: f64) -> Comparison {
     let m = moments(values);
     let n = m.count as f64;
     let error = (m.variance / n).sqrt();
-    let off = (m.mean - predicted).abs();
-    let p = if off <= 64.0 * f64::EPSILON * n * predicted.abs() {
+    let off = ((m.mean - predicted).abs() - rounding).max(0.0);
+    let p = if off == 0.0 {
         1.0
-    } else if error > 1e-13 * predicted.abs() {
+    } else if error > 0.0 {
         normal_p_value(off / error)
-    } else if values[0].fract() == 0.0 {
+    } else {
         // all at one whole number: with a mean so near it, no other value may have come up
         (1.0 - off.min(1.0)).powf(n)
-    } else {
-        f64::from(u8::from(off <= 1e-9 * predicted.abs().max(1.0)))
     };
     let numbers = (predicted, m.mean, error);
     Comparison::tested(key.into(), numbers, p, Certainty::Exact)
@@ -150,7 +166,8 @@ fn log_mean_of(key: &str, predicted: f64, all: &[Seen], power: f64) -> Compariso
             terms.sum()
         })
         .collect();
-    let mut out = mean_of(key, 1.0, &ratios);
+    let rounding = power * LN_2 * all.iter().map(|s| s.error).sum::<f64>() / all.len() as f64;
+    let mut out = mean_of(key, 1.0, &ratios, rounding);
     out.predicted = predicted;
     out.measured = predicted + out.measured.ln();
     out
