@@ -38,8 +38,8 @@
 
 #![deny(missing_docs)]
 
-pub mod bounds;
 pub mod audit;
+pub mod bounds;
 pub mod formats;
 pub mod linalg;
 pub mod network;

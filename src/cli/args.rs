@@ -2,6 +2,7 @@
 
 use super::args_alpha::{ALPHA_HELP, AlphaArgs, PRECISION_HELP, PrecisionArgs};
 use super::args_bound::{BOUND_HELP, BoundArgs};
+use super::args_check::{CHECK_HELP, CheckArgs};
 use super::args_claims::{CLAIMS_HELP, ClaimsArgs, SYMMETRY_HELP, SymmetryArgs};
 use super::args_conv::ConvArgs;
 use super::args_network::{GAIN_HELP, GainArgs, PHASE_HELP, PhaseArgs};
@@ -156,6 +157,9 @@ pub enum Command {
     /// Statements found in print about alpha and gradients, each decided by a computation
     #[command(after_help = CLAIMS_HELP)]
     Claims(ClaimsArgs),
+    /// Predictions held against random networks, with honest statistics
+    #[command(after_help = CHECK_HELP)]
+    Check(CheckArgs),
     /// Completion script for a shell, on stdout
     #[command(
         after_help = "Example: isometer completions bash > ~/.local/share/bash-completion/completions/isometer"
@@ -399,6 +403,7 @@ pub fn command_name(raw: &[OsString]) -> Option<&'static str> {
             "step",
             "symmetry",
             "claims",
+            "check",
             "completions",
             "man",
         ]

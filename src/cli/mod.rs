@@ -5,11 +5,13 @@ mod alpha;
 mod args;
 mod args_alpha;
 mod args_bound;
+mod args_check;
+mod args_claims;
 mod args_conv;
 mod args_network;
-mod bound;
-mod args_claims;
 mod args_step;
+mod bound;
+mod check;
 mod claims;
 mod cond;
 mod exit;
@@ -63,6 +65,7 @@ fn run(cli: &Cli) -> Exit {
         Some(Command::Step(args)) => (Some("step"), step::run(args, &cli.global, &output)),
         Some(Command::Symmetry(args)) => (Some("symmetry"), symmetry::run(args, &output)),
         Some(Command::Claims(args)) => (Some("claims"), claims::run(args, &output)),
+        Some(Command::Check(args)) => (Some("check"), check::run(args, &cli.global, &output)),
         Some(Command::Completions(args)) => {
             (Some("completions"), tooling::completions(args, &output))
         }

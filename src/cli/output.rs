@@ -52,6 +52,17 @@ impl Output {
         bar
     }
 
+    /// A progress bar with the time that is left.
+    pub fn countdown(&self, total: u64) -> ProgressBar {
+        let bar = self.progress(usize::try_from(total).unwrap_or(usize::MAX));
+        if let Ok(style) =
+            ProgressStyle::with_template("{human_pos}/{human_len} {wide_bar} {eta} left")
+        {
+            bar.set_style(style);
+        }
+        bar
+    }
+
     /// Writes a document to stdout.
     ///
     /// # Errors

@@ -2,13 +2,17 @@
 //! cannot see [`crate::theory`], so that agreement between the two means something.
 
 mod checkpoint;
+pub mod deferred;
 mod dense;
 mod draw;
 mod elementwise;
 mod gradients;
 mod jacobian;
 mod low_precision;
+pub mod matrices;
+pub mod measure;
 mod mlp;
+pub mod monte_carlo;
 mod normalize;
 pub mod random;
 mod scaled;

@@ -6,6 +6,7 @@
 
 pub mod alpha;
 pub mod bound;
+pub mod check;
 pub mod claims;
 pub mod cond;
 pub mod convolution;

@@ -145,6 +145,8 @@ fn manual_pages_are_written_one_for_each_command() {
         pages,
         [
             "isometer-alpha.1",
+            "isometer-bound.1",
+            "isometer-check.1",
             "isometer-claims.1",
             "isometer-completions.1",
             "isometer-cond.1",

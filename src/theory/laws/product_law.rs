@@ -29,6 +29,7 @@ pub struct ProductLaw {
     ln_alive: f64,
     mean: f64,
     offset: f64,
+    factors: Arc<[(Factor, u64)]>,
     sum: Arc<Sum>,
     /// Lines for the lower and the upper tail; none if the logarithm is constant.
     bulk: Option<[Contour; 2]>,
@@ -89,6 +90,7 @@ impl ProductLaw {
             ln_alive,
             mean,
             offset: 0.0,
+            factors: factors.into(),
             sum: Arc::new(sum),
             bulk,
         })
@@ -99,6 +101,11 @@ impl ProductLaw {
     pub fn scaled(mut self, ln_factor: f64) -> ProductLaw {
         self.offset += ln_factor;
         self
+    }
+
+    /// The factors the law was made of, and the logarithm of what [`ProductLaw::scaled`] multiplied them by.
+    pub fn factors(&self) -> (&[(Factor, u64)], f64) {
+        (&self.factors, self.offset)
     }
 
     /// What the moments are worth: they are closed forms. Probabilities carry their own error.

@@ -1,7 +1,7 @@
 //! (Leaky) ReLU and linear networks: exact laws at finite width.
 
 use super::setting::{Regime, Setting};
-use super::{Options, PredictError, field, pictures, precision, spectrum};
+use super::{Laws, Options, PredictError, field, pictures, precision, spectrum};
 use crate::scale::Certainty;
 use crate::theory::laws::{Ensemble, Factor, LawError, Network, ProductLaw};
 use crate::theory::prediction::{CriticalAlpha, Growth, Law, Prediction, QUANTILES, Verdict};
@@ -157,6 +157,38 @@ pub(super) fn element_law(setting: &Setting<'_>) -> Result<Option<ProductLaw>, P
     let sigma_w2 = setting.sigma_w2();
     let network = network(setting, &sigma_w2, slopes, ensemble);
     Ok(Some(network.input_gradient_element()?))
+}
+
+/// All laws, with the weight gradients of the given layers.
+pub(super) fn laws(setting: &Setting<'_>, layers: &[usize]) -> Result<Option<Laws>, PredictError> {
+    let Regime::Homogeneous {
+        slopes,
+        ensemble,
+        exact,
+    } = setting.regime
+    else {
+        return Ok(None);
+    };
+    let sigma_w2 = setting.sigma_w2();
+    let network = network(setting, &sigma_w2, slopes, ensemble);
+    let jvp = network.jvp()?;
+    let mut weight_gradients = Vec::new();
+    if !setting.biased() {
+        let ln_input = (setting.model.widths[0] as f64).ln();
+        for &l in layers {
+            let stored = 2.0 * setting.layers[l - 1].multiplier.abs().ln();
+            let law = network.weight_gradient(l, ln_input)?;
+            weight_gradients.push((l, law.scaled(stored)));
+        }
+    }
+    Ok(Some(Laws {
+        certainty: worth(exact),
+        forward: (!setting.biased()).then(|| jvp.clone()),
+        jvp,
+        input_gradient: network.input_gradient()?,
+        input_gradient_element: network.input_gradient_element()?,
+        weight_gradients,
+    }))
 }
 
 pub(super) fn predict(

@@ -109,6 +109,33 @@ pub fn element_law(model: &Model) -> Result<Option<ProductLaw>, PredictError> {
     exact::element_law(&Setting::new(model)?)
 }
 
+/// The exact laws of a network, at any point and not only at the quantiles of a [`Prediction`].
+#[derive(Clone, Debug)]
+pub struct Laws {
+    /// Exact, or asymptotic where the law is that of another ensemble which wide layers share.
+    pub certainty: Certainty,
+    /// `|x_L|^2 / |x_0|^2`; none with biases.
+    pub forward: Option<ProductLaw>,
+    /// `|J u|^2`.
+    pub jvp: ProductLaw,
+    /// `|dy/dx_0|^2`.
+    pub input_gradient: ProductLaw,
+    /// `(dy/dx_0)_i^2`.
+    pub input_gradient_element: ProductLaw,
+    /// `|dy/dW_l|_F^2` of stored weights by layer, for `|x_0|^2 = n_0`; none with biases.
+    pub weight_gradients: Vec<(usize, ProductLaw)>,
+}
+
+/// The laws of the squared norms of the networks that [`gradient_law`] covers; weight gradients of the
+/// layers asked for.
+///
+/// # Errors
+/// [`PredictError`].
+pub fn laws(model: &Model, layers: &[usize]) -> Result<Option<Laws>, PredictError> {
+    model.validate()?;
+    exact::laws(&Setting::new(model)?, layers)
+}
+
 /// Growth alone, and the variance of the log of the squared input gradient where it is known: what
 /// [`predict`] says, at less cost.
 ///

@@ -1,7 +1,7 @@
 //! Variance of the log of a gradient to first order in 1/width.
 
 use super::setting::Setting;
-use crate::network::BiasLaw;
+use crate::network::{BiasLaw, WeightKind};
 use crate::theory::fluctuation::{FluctuationLayer, profile};
 
 /// Variances of `ln` of squared gradients.
@@ -23,12 +23,13 @@ impl Spread {
 /// Variances of the log beyond this are not of first order: the width is too small for the depth.
 const SMALL: f64 = 4.0;
 
-/// `None` where the first order is not known (constant biases), does not exist (slopes without a
+/// `None` where the first order is not known (constant biases, Haar weights, whose lengths fluctuate less), does not exist (slopes without a
 /// fourth moment), or is no longer small.
 pub(super) fn gradient(setting: &Setting<'_>) -> Option<Spread> {
     let keep = setting.model.keep();
     let constant = |l: &crate::network::Layer| matches!(l.bias, BiasLaw::Constant(_));
-    if keep < 1.0 || setting.layers.iter().any(constant) {
+    let haar = |l: &crate::network::Layer| l.weight.kind == WeightKind::Orthogonal;
+    if keep < 1.0 || setting.layers.iter().any(|l| constant(l) || haar(l)) {
         return None;
     }
     let layers: Vec<FluctuationLayer> = setting.layers[..setting.depth()]

@@ -1,0 +1,108 @@
+//! `isometer check`.
+
+use super::args::Global;
+use super::args_check::CheckArgs;
+use super::exit::{BadFlag, Exit, Outcome, Unusable};
+use super::output::Output;
+use super::threads;
+use isometer::reference::monte_carlo::Control;
+use isometer::report::check::{Report, SuiteReport};
+use isometer::verify::check::{CheckError, Options, check};
+use isometer::verify::suite::{grid, run as run_suite};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Networks of one model, unless said otherwise.
+const SAMPLES: u64 = 10_000;
+/// Networks of each case of the grid, unless said otherwise.
+const SUITE_SAMPLES: u64 = 20_000;
+
+/// Predicts, measures and compares; a disagreement is a finding.
+pub fn run(args: &CheckArgs, global: &Global, output: &Output) -> anyhow::Result<Outcome> {
+    let options = Options {
+        samples: args
+            .samples
+            .unwrap_or(if args.suite { SUITE_SAMPLES } else { SAMPLES }),
+        confidence: args.confidence,
+        seed: global.seed,
+        method: args.method(),
+    };
+    let model = match (args.suite, args.model.is_given()) {
+        (true, true) => {
+            return Err(BadFlag {
+                flag: "--suite",
+                message: "the grid brings its own networks; leave the model out".into(),
+            }
+            .into());
+        }
+        (true, false) => None,
+        (false, _) => Some(args.model.resolve()?),
+    };
+    threads::prepare_tasks(global, 2);
+    let cancel = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&cancel);
+    // without a handler Ctrl-C ends the program as it always does
+    let _ = ctrlc::set_handler(move || {
+        // the second one does not wait for networks that take long
+        if flag.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+    });
+    let cases = grid();
+    let total = if args.suite {
+        cases.len() as u64
+    } else {
+        options.samples
+    };
+    let bar = output.countdown(total);
+    let advance = |done: u64, of: u64| {
+        bar.set_length(of);
+        bar.set_position(bar.position().max(done));
+    };
+    let control = Control {
+        progress: Some(&advance),
+        cancel: Some(&cancel),
+    };
+    let (document, disagrees) = match model {
+        None => {
+            let suite = run_suite(&cases, &options, &control).map_err(refused)?;
+            let disagrees = suite.disagrees();
+            let report = SuiteReport { suite };
+            (report.render(output.format, &output.style), disagrees)
+        }
+        Some(model) => {
+            let check = check(&model, &options, &control).map_err(refused)?;
+            let disagrees = check.disagrees();
+            let report = Report {
+                model: model.to_toml(),
+                check,
+            };
+            (report.render(output.format, &output.style), disagrees)
+        }
+    };
+    bar.finish_and_clear();
+    Ok(Outcome {
+        document,
+        exit: if disagrees { Exit::Finding } else { Exit::Fine },
+    })
+}
+
+/// Flags that are wrong are usage, everything else is about the model.
+fn refused(error: CheckError) -> anyhow::Error {
+    match error {
+        CheckError::Option {
+            name,
+            value,
+            wanted,
+        } => BadFlag {
+            flag: if name == "samples" {
+                "--samples"
+            } else {
+                "--confidence"
+            },
+            message: format!("{value}: {wanted}"),
+        }
+        .into(),
+        other => Unusable(other.to_string()).into(),
+    }
+}
