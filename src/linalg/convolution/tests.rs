@@ -231,7 +231,7 @@ fn the_reshaped_norm_of_a_random_kernel_is_too_small() {
     let small = Convolution::new(k.clone(), Geometry::torus(6, 6)).unwrap();
     let (_, lo, hi) = limits(&small.torus_norm());
     let truth = explicit(&small)[0];
-    assert!(lo * (1.0 - 1e-13) <= truth && truth <= hi * (1.0 + noise(&c)));
+    assert!(lo * (1.0 - noise(&small)) <= truth && truth <= hi * (1.0 + noise(&small)));
     let c = Convolution::new(k, Geometry::torus(16, 16)).unwrap();
     let (value, lo, hi) = c.torus_norm().to_linear().unwrap();
     assert!(hi - lo < 1e-12 * hi);
