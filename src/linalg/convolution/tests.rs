@@ -74,7 +74,7 @@ fn zeros() -> impl Strategy<Value = Padding> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
 
     /// Theorem: polyphase-symbol. The symbols have the singular values of the explicit matrix.
     #[test]
