@@ -379,7 +379,7 @@ mod tests {
         let near = operator_norm(&d, &options(3, 1e-10, 120)).unwrap();
         assert!(near.lower <= norm && norm <= near.upper, "{near:?} {norm}");
         assert!(near.upper / norm < 1.01, "{near:?}");
-        assert!(far.upper / norm > 1.01 && far.upper / norm < 1.6, "{far:?}");
+        assert!(far.upper / norm > 1.1, "{far:?}");
         assert_eq!(near, operator_norm(&d, &options(3, 1e-10, 120)).unwrap());
     }
 

@@ -26,6 +26,11 @@ fn explicit(c: &Convolution) -> Vec<f64> {
     a.singular_values().unwrap()
 }
 
+/// Relative error of the decomposition of the explicit matrix, as predicted in `singular`.
+fn noise(c: &Convolution) -> f64 {
+    2.0 * (c.rows() + c.cols() + 10) as f64 * f64::EPSILON
+}
+
 fn limits(e: &Enclosure) -> (f64, f64, f64) {
     let (value, lo, hi, _) = e.scaled();
     (value, lo, hi)
@@ -69,7 +74,7 @@ fn zeros() -> impl Strategy<Value = Padding> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
 
     /// Theorem: polyphase-symbol. The symbols have the singular values of the explicit matrix.
     #[test]
@@ -78,7 +83,7 @@ proptest! {
         let s = c.torus_spectrum().unwrap();
         prop_assert_eq!(s.values.len(), truth.len());
         for (a, b) in s.values.iter().zip(&truth) {
-            prop_assert!((a - b).abs() <= s.error + 1e-14 * truth[0], "{} {}", a, b);
+            prop_assert!((a - b).abs() <= s.error + noise(&c) * truth[0], "{} {}", a, b);
         }
     }
 
@@ -86,7 +91,7 @@ proptest! {
     #[test]
     fn torus_enclosures_hold(c in convolutions(Just(Padding::Circular))) {
         let truth = explicit(&c);
-        let noise = 1e-14 * truth[0] * (truth.len() as f64).sqrt();
+        let noise = noise(&c) * truth[0];
         let x = c.torus_extremes();
         let (_, lo, hi) = limits(&x.largest);
         prop_assert!(lo - noise <= truth[0] && truth[0] <= hi + noise, "{:?}", x);
@@ -123,7 +128,7 @@ proptest! {
     fn zero_padding_bounds_hold(c in convolutions(zeros())) {
         let truth = explicit(&c)[0];
         let (_, _, hi) = limits(&c.zero_padding_bound());
-        prop_assert!(truth <= hi * (1.0 + 1e-13), "{} {}", truth, hi);
+        prop_assert!(truth <= hi * (1.0 + noise(&c)), "{} {}", truth, hi);
     }
 
     /// Theorem: grid-maximum. The bound for all sizes is above each of them.
@@ -134,7 +139,7 @@ proptest! {
             return Ok(());
         };
         let (_, _, hi) = limits(&bound);
-        prop_assert!(explicit(&c)[0] <= hi * (1.0 + 1e-13));
+        prop_assert!(explicit(&c)[0] <= hi * (1.0 + noise(&c)));
         for n in [4, 7, 16, 23] {
             let size = [0, 1].map(|a| n * g.stride[a]);
             let norm = c.on_torus(size).torus_norm();
@@ -159,7 +164,7 @@ fn random_kernels_never_exceed_the_bound_and_exceed_the_small_torus() {
         let c = Convolution::new(random(1, 1, taps, 1, seed), geometry).unwrap();
         let truth = explicit(&c)[0];
         let (_, _, hi) = limits(&c.zero_padding_bound());
-        assert!(truth <= hi * (1.0 + 1e-13), "{seed}: {truth} > {hi}");
+        assert!(truth <= hi * (1.0 + noise(&c)), "{seed}: {truth} > {hi}");
         worst = worst.max(truth / hi);
         if limits(&c.torus_norm()).2 < truth * (1.0 - 1e-9) {
             below += 1;
@@ -226,7 +231,7 @@ fn the_reshaped_norm_of_a_random_kernel_is_too_small() {
     let small = Convolution::new(k.clone(), Geometry::torus(6, 6)).unwrap();
     let (_, lo, hi) = limits(&small.torus_norm());
     let truth = explicit(&small)[0];
-    assert!(lo * (1.0 - 1e-13) <= truth && truth <= hi * (1.0 + 1e-13));
+    assert!(lo * (1.0 - noise(&small)) <= truth && truth <= hi * (1.0 + noise(&small)));
     let c = Convolution::new(k, Geometry::torus(16, 16)).unwrap();
     let (value, lo, hi) = c.torus_norm().to_linear().unwrap();
     assert!(hi - lo < 1e-12 * hi);
