@@ -51,7 +51,7 @@ impl SlopeRange {
     }
 
     /// The range of a named activation, limits rounded outward. Where the extreme slope is not a
-    /// simple number it is attained at the root of `phi''`; see theorem slope-ranges.
+    /// simple number it is attained at the root of `phi''`; Theorem: slope-ranges.
     ///
     /// # Errors
     ///

@@ -33,5 +33,6 @@ mod precision;
 mod residuals;
 mod rounding_errors;
 mod spectra;
+mod steps_and_transients;
 mod steps_of_a_certificate;
 mod symmetry;
