@@ -8,6 +8,7 @@
 )]
 
 pub mod chain;
+pub mod checks;
 pub mod convolution;
 pub mod jacobian;
 pub mod lipschitz;
