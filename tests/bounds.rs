@@ -46,7 +46,6 @@ fn descent_reaches_the_optimum_of_the_semidefinite_program() {
         let naive = bounds.all[0].value.ln().exp();
         assert!((naive / (number(3) * slopes) - 1.0).abs() < 1e-10, "{line}");
         let excess = bounds.best.value.ln().exp() / number(4);
-        println!("{line}: {excess}");
         assert!(excess > 1.0 - 1e-6, "{line}: {excess}");
         assert!(excess < 1.01, "{line}: {excess}");
         seen += 1;

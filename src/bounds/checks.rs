@@ -161,13 +161,18 @@ impl GradientBudget {
     /// [`Violation`].
     pub fn check(&self, layers: &[MatrixRef<'_>]) -> Result<(), Violation> {
         let upper = product::upper_bounds(layers)?;
-        let Some(best) = upper.iter().min_by(|a, b| a.value.ln().total_cmp(&b.value.ln())) else {
+        let Some(best) = upper
+            .iter()
+            .min_by(|a, b| a.value.ln().total_cmp(&b.value.ln()))
+        else {
             return Ok(());
         };
         if best.value.ln() <= self.limit.ln() {
             return Ok(());
         }
-        let norms = layers.iter().map(|w| norms::two(w).map_or(f64::INFINITY, |e| e.hi().log10()));
+        let norms = layers
+            .iter()
+            .map(|w| norms::two(w).map_or(f64::INFINITY, |e| e.hi().log10()));
         let (worst, log10_worst) = norms
             .enumerate()
             .max_by(|a, b| a.1.total_cmp(&b.1))
@@ -212,10 +217,16 @@ mod tests {
         let (a, b) = ([2.0, 1.0, 1.0, 2.0], [0.0, 5.0, 5.0, 0.0]);
         assert!(check_well_conditioned(&m(&a), 3.1).is_ok());
         let text = check_well_conditioned(&m(&a), 2.9).unwrap_err().to_string();
-        assert!(text.contains("certified") && text.contains("limit 2.9e0"), "{text}");
+        assert!(
+            text.contains("certified") && text.contains("limit 2.9e0"),
+            "{text}"
+        );
         assert!(check_norm_at_most(&m(&a), 3.0).is_ok());
         assert!(check_norm_at_most(&m(&a), 3.0 - 1e-12).is_err());
-        let text = GradientBudget::at_most(10.0).check(&[m(&a), m(&b)]).unwrap_err().to_string();
+        let text = GradientBudget::at_most(10.0)
+            .check(&[m(&a), m(&b)])
+            .unwrap_err()
+            .to_string();
         assert!(text.contains("layer 2 has the largest norm"), "{text}");
         assert!(check_well_conditioned(&m(&[1.0, 1.0, 1.0, 1.0]), 1e300).is_err());
         assert!(check_norm_at_most(&m(&[f64::NAN; 4]), 1.0).is_err());

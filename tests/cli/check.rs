@@ -64,7 +64,7 @@ fn refusals_say_why() {
         "--width",
         "3",
         "--init",
-        "constant:0.5",
+        "constant:value=0.5",
         "--json",
     ]);
     assert_eq!(constant["kind"], "unusable-input");

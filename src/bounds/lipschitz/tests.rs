@@ -79,12 +79,7 @@ fn tighter_kinds_are_tighter() {
         (vec![32; 21], 10.0),
     ] {
         let chain = chain(&layers(&widths, 1), (0.0, 1.0));
-        let start = std::time::Instant::now();
         let b = lipschitz(&chain, &LipschitzOptions::default());
-        println!("{} layers {:?}", widths.len() - 1, start.elapsed());
-        for bound in &b.all {
-            println!("  {} {}", bound.name, bound.value.log10());
-        }
         let gain = named(&b, "ECLipsE-Fast") - named(&b, "diagonal certificate");
         assert!(gain > f64::ln(factor), "{widths:?}: {}", gain.exp());
         assert!(named(&b, "product of norms") > named(&b, "ECLipsE-Fast"));
