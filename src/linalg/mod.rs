@@ -42,6 +42,7 @@ pub mod parts {
     };
     pub use super::certify::inverse::{certify_inverse_norm, stored_norm};
     pub use super::certify::temple::{Quotient, quotient};
+    pub use super::convolution::symbol::{Frequency, Stencil};
     pub use super::dense::{cholesky_lower, dot, gram_lower, product, qr_factor_lower};
     pub use super::extended::{Bounded, DdVec, apply, apply_transposed, frobenius_up};
     pub use super::rounding::gamma;

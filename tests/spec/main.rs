@@ -5,6 +5,8 @@
 //! `holds` on whatever can be drawn, it is `tight` (some case attains it), and the test `notices` a
 //! statement that is slightly off, or a hypothesis that is not met. `tests/ledger.rs` sees to it that none of these is missing.
 
+#[path = "../support/convolved.rs"]
+mod convolved;
 #[path = "../support/gallery.rs"]
 #[allow(dead_code, reason = "the reference rows are read by tests/gallery.rs")]
 mod gallery;
@@ -21,6 +23,7 @@ mod bounds_of_chains;
 mod bounds_of_layers;
 mod certificates;
 mod condition_numbers;
+mod convolutions;
 mod exact_arithmetic;
 mod formats_round_trips;
 mod homogeneous_laws;
@@ -28,6 +31,7 @@ mod layer_jacobians;
 mod mean_field;
 mod normalization_and_scale_invariance;
 mod norms_and_products;
+mod norms_of_operators;
 mod optimization_steps;
 mod precision;
 mod residuals;

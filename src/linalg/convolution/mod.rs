@@ -14,7 +14,7 @@ mod kernel;
 mod race;
 mod resolution;
 mod spectrum;
-mod symbol;
+pub(super) mod symbol;
 mod zeros;
 
 pub use kernel::{Kernel, KernelError, Layout};
