@@ -2,7 +2,6 @@ use super::check::{Method, Options, against_laws, check, sampler};
 use super::comparison::exact::compare_law;
 use super::comparison::{Comparison, jacobian, judge};
 use super::law_sampler::{LawSampler, QuantileTable};
-use super::statistics::{ks_two_sample, ks_two_sample_p_value};
 use super::suite::{grid, run as run_suite};
 use crate::network::activation::Activation;
 use crate::network::{Alpha, AlphaAt, Model};
@@ -216,75 +215,6 @@ fn draws_from_the_law_have_the_law() {
         }
         assert!(!judge(&mut c, 1e-4), "{m:?}: {c:#?}");
     }
-}
-
-/// Deferred decisions and whole matrices: one law for every quantity. Theorem: deferred-decisions.
-#[test]
-fn both_samplers_have_one_law() {
-    let leaky = Activation::LeakyRelu { slope: 0.3 };
-    let mut biased = model(&[5, 8, 6], Activation::Tanh, "normal:sigma_w2=3");
-    biased.bias = "gaussian:0.5".parse().unwrap();
-    let mut constant = model(&[6, 6, 6], Activation::Relu, "orthogonal:gain=1.2");
-    constant.bias = "constant:0.3".parse().unwrap();
-    let mut dropped = model(&[6, 9, 4], Activation::Gelu, "normal");
-    dropped.dropout = 0.3;
-    dropped.readout = 3;
-    let mut many = model(&[3, 4], leaky.clone(), "orthogonal");
-    many.readout = 7;
-    let cases = [
-        biased,
-        constant,
-        dropped,
-        many,
-        model(&[7, 4, 9, 3], Activation::Tanh, "orthogonal:gain=2"),
-        model(&[4, 7, 7, 5], leaky, "normal"),
-    ];
-    let size = 4000;
-    let mut p_values = Vec::new();
-    for (k, m) in cases.iter().enumerate() {
-        let columns = |method: Method| {
-            let (s, used) = sampler(m, method, 17).unwrap();
-            assert_eq!(used, method);
-            let mut out = Measurement::new(s.quantities());
-            out.extend(s.as_ref(), size, &Control::default());
-            out
-        };
-        let (a, b) = (columns(Method::Matrices), columns(Method::Deferred));
-        for &q in b.quantities() {
-            let sorted = |m: &Measurement| {
-                let mut x = m.column(q).unwrap().to_vec();
-                x.sort_by(f64::total_cmp);
-                x
-            };
-            let (x, y) = (sorted(&a), sorted(&b));
-            let p = ks_two_sample_p_value(x.len(), y.len(), ks_two_sample(&x, &y));
-            p_values.push((p, k, q));
-        }
-        // joint law: the ratio of two gradients, and of a gradient and the signal
-        for (q, r) in [
-            (Quantity::InputGradient, Quantity::Forward),
-            (Quantity::InputGradient, Quantity::WeightGradient(1)),
-        ] {
-            let ratio = |m: &Measurement| {
-                let (x, y) = (m.column(q).unwrap(), m.column(r).unwrap());
-                let mut d: Vec<f64> = x
-                    .iter()
-                    .zip(y)
-                    // both are 0 in dead networks; isometries make some ratios constant up to rounding
-                    .map(|(a, b)| if *a == *b { 0.0 } else { a - b })
-                    .map(|d: f64| (d * 1e9).round())
-                    .collect();
-                d.sort_by(f64::total_cmp);
-                d
-            };
-            let (x, y) = (ratio(&a), ratio(&b));
-            let p = ks_two_sample_p_value(x.len(), y.len(), ks_two_sample(&x, &y));
-            p_values.push((p, k, q));
-        }
-    }
-    let level = 1e-3 / p_values.len() as f64;
-    let bad: Vec<_> = p_values.iter().filter(|(p, ..)| *p < level).collect();
-    assert!(bad.is_empty(), "{bad:?}");
 }
 
 #[test]

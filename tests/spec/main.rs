@@ -21,6 +21,7 @@ mod bounds_of_chains;
 mod bounds_of_layers;
 mod certificates;
 mod condition_numbers;
+mod drawing_and_deciding;
 mod exact_arithmetic;
 mod formats_round_trips;
 mod homogeneous_laws;

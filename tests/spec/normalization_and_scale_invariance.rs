@@ -1,9 +1,10 @@
 //! Normalized layers.
 
 use super::networks::{backward, number, probe};
-use super::support::{check, gamma};
-use isometer::network::Normalization;
+use super::support::{check, check_few, gamma};
 use isometer::network::activation::Activation;
+use isometer::network::{BatchSize, Normalization};
+use isometer::reference::random::{Purpose, stream};
 use isometer::reference::{Architecture, Dense, Mlp, Scaled};
 use isometer::theory::averages::{mean, moments};
 use isometer::theory::mean_field::LengthMap;
@@ -294,5 +295,200 @@ mod an_rms_normalized_gaussian_layer_stretches_by_a_quotient_of_chi_squares {
         // two units have no mean
         assert_eq!(rms_linear_mean_square(2), None);
         assert_eq!(rms_linear_mean_square(3), Some(2.0));
+    }
+}
+
+/// `dy/dh = (P - y y^T/n)/s`, symmetric, and 0 along `h`.
+///
+/// Theorem: standardisation-derivative.
+mod normalizing_has_a_symmetric_derivative_that_vanishes_along_its_input {
+    use super::*;
+
+    const BATCH: Normalization = Normalization::Batch {
+        size: BatchSize::Finite(5),
+    };
+    const KINDS: [Normalization; 3] = [Normalization::Layer, Normalization::Rms, BATCH];
+
+    /// One number for each unit of each example.
+    type Rows = Vec<Vec<f64>>;
+
+    /// Normalizes its input and nothing else; of `n` units.
+    fn bare(kind: Normalization, n: usize) -> Mlp {
+        let unit = (0..n * n).map(|k| f64::from(u8::from(k % (n + 1) == 0)));
+        let layers = vec![
+            Dense::new(n, n, unit.collect()),
+            Dense::new(1, n, vec![1.0; n]),
+        ];
+        let architecture = Architecture {
+            normalization: kind,
+            ..Architecture::new(Activation::Linear)
+        };
+        Mlp::from_layers(layers, architecture).unwrap()
+    }
+
+    /// Example `b` times a power of two: very different ones unless they meet.
+    fn exponent(kind: Normalization, b: usize) -> i64 {
+        match kind == BATCH {
+            true => 4000,
+            false => 2000 * b as i64,
+        }
+    }
+
+    fn scaled(kind: Normalization, rows: &Rows, sign: i64) -> Vec<Scaled> {
+        let each = rows.iter().enumerate();
+        each.map(|(b, r)| Scaled::with_exponent(r.clone(), sign * exponent(kind, b)))
+            .collect()
+    }
+
+    fn normalized(kind: Normalization, h: &Rows) -> Rows {
+        let mlp = bare(kind, h[0].len());
+        let trace = mlp.forward_batch(&scaled(kind, h, 1));
+        trace.activations(1).iter().map(Scaled::to_vec).collect()
+    }
+
+    /// `J u` and `J^T u`, `h` and `u` being in the units of their example.
+    fn derivative(kind: Normalization, h: &Rows, u: &Rows) -> [Rows; 2] {
+        let mlp = bare(kind, h[0].len());
+        let trace = mlp.forward_batch(&scaled(kind, h, 1));
+        let forward = trace.jvps(&scaled(kind, u, 1));
+        let unscaled: Vec<Scaled> = u.iter().map(|u| Scaled::new(u.clone())).collect();
+        let back = trace.vjps(&unscaled).into_iter().enumerate();
+        let back = back.map(|(b, v)| v.times_power_of_two(exponent(kind, b)));
+        [
+            forward.iter().map(Scaled::to_vec).collect(),
+            back.map(|v| v.to_vec()).collect(),
+        ]
+    }
+
+    /// What is normalized together, as rows.
+    fn groups(kind: Normalization, rows: &Rows) -> Rows {
+        match kind == BATCH {
+            true => (0..rows[0].len())
+                .map(|i| rows.iter().map(|r| r[i]).collect())
+                .collect(),
+            false => rows.clone(),
+        }
+    }
+
+    fn dot(x: &[f64], y: &[f64]) -> f64 {
+        x.iter().zip(y).map(|(a, b)| a * b).sum()
+    }
+
+    fn size(x: &[f64]) -> f64 {
+        dot(x, x).sqrt()
+    }
+
+    fn rows(n: usize, seed: u64, salt: u32) -> Rows {
+        let mut rng = stream(seed, 0, Purpose::Other(salt));
+        let mut row = || {
+            (0..n)
+                .map(|_| f64::from(rng.random_range(-9..10i32)))
+                .collect()
+        };
+        (0..5).map(|_| row()).collect()
+    }
+
+    #[test]
+    fn holds() {
+        check_few(
+            2,
+            (0..3usize, 3..=5usize, any::<u64>()),
+            |(kind, n, seed)| {
+                let kind = KINDS[kind];
+                let mut h = rows(n, seed, 0);
+                // something is left after the mean
+                for (b, row) in h.iter_mut().enumerate() {
+                    row[b % n] += 40.0;
+                }
+                let u = rows(n, seed, 1);
+                // a step each way
+                let step = 2f64.powi(-17);
+                let moved = |t: f64| {
+                    let each = h
+                        .iter()
+                        .zip(&u)
+                        .map(|(h, u)| h.iter().zip(u).map(|(h, u)| h + t * u).collect());
+                    groups(kind, &normalized(kind, &each.collect()))
+                };
+                let (up, down) = (moved(step), moved(-step));
+                let [forward, back] = derivative(kind, &h, &u).map(|x| groups(kind, &x));
+                let still = groups(kind, &derivative(kind, &h, &h)[0]);
+                let y = groups(kind, &normalized(kind, &h));
+                let (h, u) = (groups(kind, &h), groups(kind, &u));
+                for g in 0..h.len() {
+                    let (m, y) = (h[g].len() as f64, &y[g]);
+                    // s, in the units of the group
+                    let s = dot(&h[g], y) / m;
+                    let spread = s * m.sqrt();
+                    prop_assert!((dot(y, y) / m - 1.0).abs() < 1e-14);
+                    prop_assert!(kind == Normalization::Rms || y.iter().sum::<f64>().abs() < 1e-13);
+                    let rounding = 64.0 * f64::EPSILON * size(&h[g]) / spread;
+                    // h^2 times a sixth of a third derivative, and rounding over h
+                    let relative = size(&u[g]) / spread;
+                    let tolerance =
+                        m.sqrt() * (10.0 * step * step * relative.powi(3) + rounding / step);
+                    for i in 0..h[g].len() {
+                        let difference = (up[g][i] - down[g][i]) / (2.0 * step);
+                        let error = (difference - forward[g][i]).abs();
+                        prop_assert!(error <= tolerance, "{kind} {error:e} {tolerance:e}");
+                        let slack = m * rounding * (1.0 + relative);
+                        prop_assert!((forward[g][i] - back[g][i]).abs() <= slack);
+                        prop_assert!(
+                            still[g][i].abs() <= m * rounding * (1.0 + size(&h[g]) / spread)
+                        );
+                    }
+                }
+                Ok(())
+            },
+        );
+    }
+
+    #[test]
+    fn tight() {
+        // s = 2 and y = (1, -1, 1, -1): the formula entry by entry, and the norm 1/s is attained
+        let h = vec![vec![2.0, -2.0, 2.0, -2.0]; 5];
+        let y = [1.0, -1.0, 1.0, -1.0];
+        for kind in [Normalization::Layer, Normalization::Rms] {
+            let centred = f64::from(u8::from(kind == Normalization::Layer));
+            assert_eq!(normalized(kind, &h)[0], y);
+            for j in 0..4 {
+                let unit: Vec<f64> = (0..4).map(|i| f64::from(u8::from(i == j))).collect();
+                let [forward, back] = derivative(kind, &h, &vec![unit.clone(); 5]);
+                let entry = |i: usize| 0.5 * (unit[i] - 0.25 * centred - 0.25 * y[i] * y[j]);
+                let column: Vec<f64> = (0..4).map(entry).collect();
+                assert_eq!([&forward[0], &back[0]], [&column, &column]);
+            }
+            let across = vec![1.0, 1.0, -1.0, -1.0];
+            let [forward, _] = derivative(kind, &h, &vec![across.clone(); 5]);
+            assert_eq!(2.0 * size(&forward[0]), size(&across));
+        }
+    }
+
+    #[test]
+    fn notices() {
+        // the mean is a direction of its own: kept by one, removed by the other two
+        let h = rows(4, 3, 0);
+        let ones = vec![vec![1.0; 4]; 5];
+        for (kind, kept) in KINDS.into_iter().zip([false, true, false]) {
+            let [forward, _] = derivative(kind, &h, &ones);
+            let largest = forward
+                .iter()
+                .flatten()
+                .fold(0.0, |m: f64, x| m.max(x.abs()));
+            assert_eq!(largest > 1e-3, kept, "{kind}");
+        }
+        // n - 1 in place of n leaves something along h
+        let (kind, at) = (Normalization::Rms, &h[0]);
+        let y = &normalized(kind, &h)[0];
+        let s = size(at) / 2.0;
+        let along_h = dot(y, at);
+        let along = |n: f64| {
+            let left = at.iter().zip(y).map(|(h, y)| (h - y * along_h / n) / s);
+            size(&left.collect::<Vec<_>>())
+        };
+        assert!(along(4.0) < 1e-13 && along(3.0) > 0.1);
+        // nothing left of h: no direction, and no derivative
+        let [forward, back] = derivative(Normalization::Layer, &ones, &h);
+        assert!(forward.iter().chain(&back).flatten().all(|x| *x == 0.0));
     }
 }

@@ -38,30 +38,6 @@ fn models_that_need_matrices_are_refused() {
     assert!(Deferred::new(&m, 0).is_err());
 }
 
-/// A square orthogonal chain is an isometry: every number is known.
-#[test]
-fn orthogonal_linear_chains_keep_every_norm() {
-    for widths in [vec![5, 5, 5], vec![1, 1], vec![2, 2, 2, 2]] {
-        let m = model(&widths, Activation::Linear, "orthogonal:gain=3");
-        let depth = m.depth() as f64;
-        let per_layer = 2.0 * 3f64.ln();
-        for row in measure(&m, 20) {
-            assert!((row[0] - per_layer * depth).abs() < 1e-12, "{row:?}");
-            assert!((row[1] - per_layer * depth).abs() < 1e-12, "{row:?}");
-        }
-    }
-    // widening keeps |x|, narrowing keeps gradients
-    let wide = model(&[3, 7, 7], Activation::Linear, "orthogonal");
-    for row in measure(&wide, 20) {
-        assert!(row[0].abs() < 1e-12 && row[1].abs() < 1e-12, "{row:?}");
-    }
-    let mut narrow = model(&[7, 7, 3], Activation::Linear, "orthogonal");
-    narrow.readout = 3;
-    for row in measure(&narrow, 20) {
-        assert!(row[2].abs() < 1e-12, "{row:?}");
-    }
-}
-
 #[test]
 fn depth_ten_thousand_neither_overflows_nor_underflows() {
     for (gain, sign) in [("normal:std=10", 1.0), ("normal:std=1e-3", -1.0)] {

@@ -33,25 +33,3 @@ pub fn looks(total: u64, first: u64, alpha: f64) -> Vec<Look> {
     out.reverse();
     out
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Theorem: spent-levels.
-    #[test]
-    fn levels_sum_to_alpha_and_sizes_double() {
-        for (total, first) in [(100_000, 1000), (1, 1), (999, 1000), (4096, 1), (0, 5)] {
-            let all = looks(total, first, 1e-3);
-            let sum: f64 = all.iter().map(|l| l.alpha).sum();
-            assert!((sum - 1e-3).abs() < 1e-18);
-            assert!(all.iter().all(|l| l.alpha > 0.0));
-            assert_eq!(all.last().unwrap().samples, total);
-            assert!(all.windows(2).all(|w| w[1].samples / 2 == w[0].samples));
-            assert!(all[0].samples >= first.min(total));
-            // noticed: one more look at the last level would overspend
-            assert!(sum + all.last().unwrap().alpha > 1e-3 * 1.4);
-        }
-        assert_eq!(looks(4000, 1000, 1e-3).len(), 3);
-    }
-}
