@@ -439,8 +439,8 @@ pub fn factor_spectra(layers: &[MatrixRef<'_>]) -> Result<Vec<Vec<f64>>, Singula
 }
 
 /// Interval of `ln kappa(AB)` from the factors, for square nonsingular `A` and `B` of one order:
-/// `max(kappa(A)/kappa(B), kappa(B)/kappa(A)) <= kappa(AB) <= kappa(A) kappa(B)`. Theorems: condition-of-products,
-/// condition-of-products-from-below.
+/// `max(kappa(A)/kappa(B), kappa(B)/kappa(A)) <= kappa(AB) <= kappa(A) kappa(B)`.
+/// Theorems: condition-of-products, condition-of-products-from-below.
 pub fn ln_cond_of_product(ln_a: f64, ln_b: f64) -> (f64, f64) {
     ((ln_a - ln_b).abs(), ln_a + ln_b)
 }

@@ -130,6 +130,6 @@ mod lanczos_polynomials_rarely_fail_to_bound_the_norm {
         // and polynomials of low degree, which leave the bound open
         let slow = (0..400).map(|k| 1.0 + (k as f64 * 0.7).sin() * 0.5);
         let far = operator_norm(&Diagonal(slow.collect()), &options(3, 1e-10, 10)).unwrap();
-        assert!(far.upper > 1.01 * 1.5 && far.upper < 1.6 * 1.5, "{far:?}");
+        assert!(far.upper > 1.01 * 1.5 && far.upper < 2.0 * 1.5, "{far:?}");
     }
 }
