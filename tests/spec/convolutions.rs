@@ -141,7 +141,7 @@ mod a_grid_bounds_every_size {
             // the torus of 2n points has the frequency pi/n
             let least = limits(comb(n).build().torus_norm()).lo;
             assert!((least - 2.0).abs() < 1e-13, "{least}");
-            assert!(2.0 <= most && most < 2.0 + 1e-12, "{n} {odd} {most}");
+            assert!((2.0..2.0 + 1e-12).contains(&most), "{n} {odd} {most}");
         }
     }
 
