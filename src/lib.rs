@@ -16,12 +16,13 @@
 //! - [`formats`]: files and streams to named tensors, memory-mapped; npy, npz, safetensors, Matrix
 //!   Market and text.
 //! - [`network`]: inert descriptions of networks, with the conventions of PyTorch and Keras.
-//! - [`bounds`]: what follows with certainty: [`bounds::lipschitz`] bounds of networks, [`bounds::convolution`] of
-//!   convolutions, [`bounds::operator`] of maps that are given by products.
+//! - [`bounds`]: what follows with certainty. [`bounds::overview::overview`] bounds a product or a network,
+//!   [`bounds::convolution`] convolutions, [`bounds::operator`] maps given by their products, [`bounds::jacobian`] single
+//!   layers; [`bounds::checks`] are assertions for a test of your own.
 //! - [`theory`]: what gradients will do. [`theory::predict::predict`] says everything about a model;
 //!   [`theory::laws`] has exact laws at finite width, [`theory::mean_field`] and [`theory::criticality`]
 //!   infinite width, [`theory::spectrum`] the singular values of the Jacobian.
-//! - [`reference`]: the reference MLP, which draws weights and computes gradients and predicts nothing.
+//! - [`mod@reference`]: the reference MLP, which draws weights and computes gradients and predicts nothing.
 //! - [`audit`]: findings about tensors that exist: trust ratios, clipping.
 //! - [`verify`]: predictions against measurements, with honest statistics.
 //! - [`report`]: results to tables, markdown, csv and JSON; values in, bytes out.
