@@ -216,6 +216,9 @@ fn asymptotic_comparisons(
         let seed = options.seed.wrapping_add(k as u64);
         let (sampler, method) = sampler(model, options.method, seed)?;
         used = method;
+        if sampler.quantities().is_empty() {
+            return Err(CheckError::Nothing);
+        }
         let done_in_all = |done: u64, _: u64| {
             if let Some(progress) = control.progress {
                 progress(k as u64 * options.samples + done, total);

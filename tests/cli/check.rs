@@ -103,6 +103,23 @@ fn refusals_say_why() {
             .contains("Gaussian and Haar"),
         "{uniform}"
     );
+    // a model of which only the growth at a fixed point is predicted
+    let growth = refused(&[
+        "check",
+        "--depth",
+        "3",
+        "--width",
+        "8",
+        "--activation",
+        "tanh",
+        "--normalization",
+        "batch:4",
+        "--samples",
+        "100",
+        "--json",
+    ]);
+    let message = growth["message"].as_str().unwrap();
+    assert!(message.contains("nothing to compare"), "{growth}");
     let both = refused(&["check", "--suite", "--depth", "2", "--width", "3", "--json"]);
     assert_eq!(both["kind"], "usage");
 }
