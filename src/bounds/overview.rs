@@ -82,8 +82,7 @@ pub fn overview(
             // what does not multiply layers out holds for slopes of absolute value 1, and scales with them
             let gain = slope.lipschitz().ln() * (chain.depth() - 1) as f64;
             let scaled = |b: Bound| Bound {
-                value: LogScale::from_ln(b.value.ln() + gain + gain.abs() * 1e-15)
-                    .unwrap_or(LogScale::ZERO),
+                value: raised(b.value, gain),
                 ..b
             };
             let passes = |b: &Bound| !["segments", "product of norms"].contains(&b.name);
@@ -113,6 +112,13 @@ pub fn overview(
         upper,
         lower,
     })
+}
+
+/// `x e^ln`, rounded up: the gain took three roundings, the sum one.
+fn raised(x: LogScale, ln: f64) -> LogScale {
+    let sum = x.ln() + ln;
+    let slack = 4.0 * f64::EPSILON * (ln.abs() + if sum.is_finite() { sum.abs() } else { 0.0 });
+    LogScale::from_ln(sum + slack).unwrap_or(LogScale::INFINITY)
 }
 
 /// The norm itself, computed from the singular values kept as logarithms.

@@ -6,7 +6,7 @@ use super::chain::{Chain, ChainError};
 use super::slope::SlopeRange;
 use crate::linalg::dense::{self, Matrix};
 use crate::linalg::norms;
-use crate::linalg::rounding::{gamma, sqrt_up, sum_up, up};
+use crate::linalg::rounding::{gamma, max_up, sqrt_up, sum_up, up};
 use crate::linalg::singular::{SingularError, singular_values};
 use crate::linalg::view::MatrixRef;
 use crate::scale::{Certainty, LogScale};
@@ -65,7 +65,8 @@ pub fn upper_bounds(layers: &[MatrixRef<'_>]) -> Result<Vec<Bound>, ChainError> 
 fn certified(name: &'static str, ln: f64) -> Bound {
     Bound {
         name,
-        value: LogScale::from_ln(ln).unwrap_or(LogScale::ZERO),
+        // NaN bounds nothing
+        value: LogScale::from_ln(ln).unwrap_or(LogScale::INFINITY),
         certainty: Certainty::Certified,
     }
 }
@@ -96,14 +97,15 @@ fn absolute_values(chain: &Chain) -> f64 {
     // every multiplication sums that many terms at most
     let terms: usize = chain.widths().iter().sum::<usize>() * 2 + 4;
     for _ in 0..20 {
-        let (mut y, mut ln) = (x.clone(), 0.0);
+        let (mut y, mut exponent) = (x.clone(), 0);
         for w in &chain.weights {
-            y = rescaled(absolute(w, &y, false), &mut ln);
+            y = rescaled(absolute(w, &y, false), &mut exponent);
         }
         for w in chain.weights.iter().rev() {
-            y = rescaled(absolute(w, &y, true), &mut ln);
+            y = rescaled(absolute(w, &y, true), &mut exponent);
         }
-        let ratio = y.iter().zip(&x).map(|(y, x)| y / x).fold(0.0, f64::max);
+        let ratio = max_up(y.iter().zip(&x).map(|(y, x)| y / x));
+        let ln = exponent as f64 * std::f64::consts::LN_2;
         let bound = 0.5 * (up(ratio * (1.0 + gamma(terms))).ln() + ln);
         best = best.min(bound + (ln.abs() + bound.abs()) * 4.0 * f64::EPSILON);
         let top = y.iter().copied().fold(0.0, f64::max);
@@ -137,14 +139,14 @@ fn absolute(w: &Matrix, x: &[f64], transposed: bool) -> Vec<f64> {
 }
 
 /// Takes a power of two out of a vector of non-negative numbers.
-fn rescaled(mut x: Vec<f64>, ln: &mut f64) -> Vec<f64> {
+fn rescaled(mut x: Vec<f64>, exponent: &mut i64) -> Vec<f64> {
     let top = x.iter().copied().fold(0.0, f64::max);
     if top > 0.0 && top.is_finite() {
         let e = crate::scale::exponent_of(top);
         for v in &mut x {
             *v = crate::scale::ldexp(*v, -i64::from(e));
         }
-        *ln += f64::from(e) * std::f64::consts::LN_2;
+        *exponent += i64::from(e);
     }
     x
 }
@@ -285,7 +287,7 @@ fn vector(chain: &Chain) -> Option<f64> {
     let mut v: Vec<f64> = (0..n)
         .map(|i| 1.0 + ((i * 37 + 11) % 101) as f64 / 101.0)
         .collect();
-    let mut unused = 0.0;
+    let mut unused = 0;
     for _ in 0..30 {
         for w in &chain.weights {
             v = rescaled_signed(dense::apply(w, &v), &mut unused)?;
@@ -295,26 +297,27 @@ fn vector(chain: &Chain) -> Option<f64> {
         }
     }
     let start = up(dense::norm2(&v) * (1.0 + gamma(n + 4)));
-    let (mut ln, mut error) = (0.0, 0.0);
+    let (mut exponent, mut error) = (0, 0.0);
     for w in &chain.weights {
         let before = up(dense::norm2(&v) * (1.0 + gamma(v.len() + 4)));
         let y = dense::apply(w, &v);
         let norm = frobenius_up(w);
         error = up(norm * error + gamma(w.ncols() + 2) * norm * before + 1e-300);
-        let shift = ln;
-        v = rescaled_signed(y, &mut ln)?;
-        error = up(error * (shift - ln).exp() * (1.0 + 1e-12));
+        let before = exponent;
+        v = rescaled_signed(y, &mut exponent)?;
+        error = crate::scale::ldexp_up(error, before - exponent);
     }
     let last = dense::norm2(&v) * (1.0 - gamma(v.len() + 4)) - error;
     (last > 0.0).then(|| {
-        let shift = chain.exponent() as f64 * std::f64::consts::LN_2;
-        let x = (last / start).ln() + ln + shift;
-        x - (ln.abs() + shift.abs() + x.abs() + 1.0) * 8.0 * f64::EPSILON
+        // the powers of two are summed as integers, so only this product and two sums round
+        let shift = (exponent + chain.exponent()) as f64 * std::f64::consts::LN_2;
+        let x = (last / start).ln() + shift;
+        x - (shift.abs() + x.abs() + 1.0) * 8.0 * f64::EPSILON
     })
 }
 
 /// Takes a power of two out; `None` for a zero vector or one that is not finite.
-fn rescaled_signed(mut x: Vec<f64>, ln: &mut f64) -> Option<Vec<f64>> {
+fn rescaled_signed(mut x: Vec<f64>, exponent: &mut i64) -> Option<Vec<f64>> {
     let top = x.iter().fold(0.0f64, |m, v| m.max(v.abs()));
     if !(top > 0.0 && top.is_finite()) {
         return None;
@@ -323,7 +326,7 @@ fn rescaled_signed(mut x: Vec<f64>, ln: &mut f64) -> Option<Vec<f64>> {
     for v in &mut x {
         *v = crate::scale::ldexp(*v, -i64::from(e));
     }
-    *ln += f64::from(e) * std::f64::consts::LN_2;
+    *exponent += i64::from(e);
     Some(x)
 }
 

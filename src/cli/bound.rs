@@ -4,6 +4,7 @@ use super::args::Global;
 use super::args_bound::BoundArgs;
 use super::exit::{BadFlag, Exit, Outcome, Unusable};
 use super::output::Output;
+use super::product::broken;
 use super::{sources, threads};
 use isometer::bounds::chain::ChainError;
 use isometer::bounds::lipschitz::LipschitzOptions;
@@ -40,36 +41,17 @@ pub fn run(args: &BoundArgs, global: &Global, output: &Output) -> anyhow::Result
         return compute(&views, &names, args, global, output, Vec::new());
     }
     let opened = sources::open(&args.sources, &args.filter)?;
-    for note in &opened.notes {
-        output.note(note);
-    }
-    let mut names = Vec::new();
-    let mut tensors = Vec::new();
-    let mut skipped = Vec::new();
-    for item in &opened.items {
-        match &item.skip {
-            Some((kind, reason)) => skipped.push(Skipped {
-                source: item.source.clone(),
-                label: item.label.clone(),
-                kind: *kind,
-                reason: reason.clone(),
-            }),
-            None => {
-                names.push(item.label.clone());
-                tensors.push(opened.load(item)?);
-            }
-        }
-    }
+    let sources::Layers {
+        names,
+        tensors,
+        skipped,
+    } = opened.layers(output)?;
     let mut matrices = tensors
         .iter()
         .map(Tensor::matrix)
         .collect::<Result<Vec<_>, _>>()?;
     if matrices.is_empty() {
-        let why = skipped.first().map_or(
-            "the sources hold no tensor, or --include and --exclude left none".into(),
-            |s| format!("{}: {}", s.source, s.reason),
-        );
-        return Err(Unusable(format!("no layer in the input: {why}")).into());
+        return Err(sources::no_layer(&skipped).into());
     }
     if args.transposed {
         matrices = matrices.into_iter().map(MatrixRef::transposed).collect();
@@ -97,12 +79,16 @@ fn compute(
         points: args.points,
         seed: global.seed,
     };
-    let overview = overview(
-        layers,
-        activation.as_ref().map(|(phi, s)| (phi, *s)),
-        &options,
-    )
-    .map_err(|error| refusal(&error, names))?;
+    let sector = activation.as_ref().map(|(phi, s)| (phi, *s));
+    let overview = match overview(layers, sector, &options) {
+        Ok(overview) => overview,
+        Err(ChainError::NonFinite { layer, found }) => {
+            let name = &names[layer - 1];
+            let what = format!("layer {layer} ({name}) holds {found}: the bound");
+            return Ok(broken("bound", output, &what));
+        }
+        Err(error) => return Err(refusal(&error, names)),
+    };
     let best = overview.upper.last().map(|b| b.value.log10());
     let exceeded = match (args.fail_above, best) {
         (Some(k), Some(best)) => best > k.log10(),

@@ -28,36 +28,17 @@ pub fn run(args: &ProductArgs, global: &Global, output: &Output) -> anyhow::Resu
         return compute(&mut chain, (width, width), args, output, &name, Vec::new());
     }
     let opened = sources::open(&args.sources, &args.filter)?;
-    for note in &opened.notes {
-        output.note(note);
-    }
-    let mut names = Vec::new();
-    let mut tensors = Vec::new();
-    let mut skipped = Vec::new();
-    for item in &opened.items {
-        match &item.skip {
-            Some((kind, reason)) => skipped.push(Skipped {
-                source: item.source.clone(),
-                label: item.label.clone(),
-                kind: *kind,
-                reason: reason.clone(),
-            }),
-            None => {
-                names.push(item.label.clone());
-                tensors.push(opened.load(item)?);
-            }
-        }
-    }
+    let sources::Layers {
+        names,
+        tensors,
+        skipped,
+    } = opened.layers(output)?;
     let matrices = tensors
         .iter()
         .map(Tensor::matrix)
         .collect::<Result<Vec<_>, _>>()?;
     let (Some(first), Some(last)) = (matrices.first(), matrices.last()) else {
-        let why = skipped.first().map_or(
-            "the sources hold no tensor, or --include and --exclude left none".into(),
-            |s| format!("{}: {}", s.source, s.reason),
-        );
-        return Err(Unusable(format!("no layer in the input: {why}")).into());
+        return Err(sources::no_layer(&skipped).into());
     };
     let shape = (last.rows(), first.cols());
     for m in &matrices {
@@ -108,18 +89,20 @@ fn compute<S: LayerSource>(
                 exit: Exit::Fine,
             })
         }
-        Err(ProductError::NonFinite { layer, entry }) => {
-            Ok(broken(output, &format!("{} holds {entry}", name(layer))))
-        }
+        Err(ProductError::NonFinite { layer, entry }) => Ok(broken(
+            "product",
+            output,
+            &format!("{} holds {entry}: the product", name(layer)),
+        )),
         Err(error) => Err(refusal(error, name)),
     }
 }
 
 /// A layer that holds NaN or an infinity is a finding about the input, not a failure to compute.
-fn broken(output: &Output, what: &str) -> Outcome {
-    let sentence = format!("{what}: the product is undefined; find what wrote it.");
+pub(super) fn broken(command: &str, output: &Output, what: &str) -> Outcome {
+    let sentence = format!("{what} is undefined; find what wrote it.");
     let document = if output.format == Format::Json {
-        let mut map = document::frame(Some("product"), "broken", &sentence);
+        let mut map = document::frame(Some(command), "broken", &sentence);
         map.insert("error".into(), document::error("non-finite", &sentence));
         document::bytes(map)
     } else {

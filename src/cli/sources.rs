@@ -1,12 +1,13 @@
 //! From SOURCE arguments to tensors, in order.
 
 use super::args::Filter;
-use super::exit::BadFlag;
+use super::exit::{BadFlag, Unusable};
+use super::output::Output;
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use isometer::formats::{
     self, Collection, Content, Entry, FormatError, SkipReason, Source, Tensor,
 };
-use isometer::report::cond::SkipKind;
+use isometer::report::cond::{SkipKind, Skipped};
 use std::path::Path;
 
 /// A source that could not be opened, with a hint where one helps.
@@ -63,7 +64,53 @@ pub struct Opened {
     collections: Vec<Collection>,
 }
 
+/// The matrices of the sources as the layers of a chain, first one first.
+pub struct Layers {
+    /// The label of each.
+    pub names: Vec<String>,
+    /// What was read.
+    pub tensors: Vec<Tensor>,
+    /// Tensors that are no matrices.
+    pub skipped: Vec<Skipped>,
+}
+
+/// The refusal of sources without a single matrix.
+pub fn no_layer(skipped: &[Skipped]) -> Unusable {
+    let why = skipped.first().map_or(
+        "the sources hold no tensor, or --include and --exclude left none".into(),
+        |s| format!("{}: {}", s.source, s.reason),
+    );
+    Unusable(format!("no layer in the input: {why}"))
+}
+
 impl Opened {
+    /// Reads every matrix, and passes remarks about the files on.
+    pub fn layers(&self, output: &Output) -> Result<Layers, SourceError> {
+        for note in &self.notes {
+            output.note(note);
+        }
+        let mut layers = Layers {
+            names: Vec::new(),
+            tensors: Vec::new(),
+            skipped: Vec::new(),
+        };
+        for item in &self.items {
+            match &item.skip {
+                Some((kind, reason)) => layers.skipped.push(Skipped {
+                    source: item.source.clone(),
+                    label: item.label.clone(),
+                    kind: *kind,
+                    reason: reason.clone(),
+                }),
+                None => {
+                    layers.names.push(item.label.clone());
+                    layers.tensors.push(self.load(item)?);
+                }
+            }
+        }
+        Ok(layers)
+    }
+
     /// Reads one tensor.
     pub fn load(&self, item: &Item) -> Result<Tensor, SourceError> {
         Ok(self.collections[item.collection].load(item.entry)?)

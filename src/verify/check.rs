@@ -1,6 +1,6 @@
 //! A prediction held against the reference MLP.
 
-use super::comparison::{Agreement, Comparison, asymptotic, exact, jacobian, judge};
+use super::comparison::{self, Comparison, asymptotic, exact, jacobian, judge};
 use crate::network::Model;
 use crate::reference::DrawError;
 use crate::reference::deferred::{Deferred, DeferredError};
@@ -131,17 +131,12 @@ pub enum Ended {
 impl Check {
     /// Whether anything disagrees.
     pub fn disagrees(&self) -> bool {
-        self.comparisons
-            .iter()
-            .any(|c| c.verdict == Agreement::Disagrees)
+        comparison::disagree(&self.comparisons)
     }
 
     /// The comparison that deviates most.
     pub fn worst(&self) -> Option<&Comparison> {
-        self.comparisons
-            .iter()
-            .filter(|c| !c.p_value.is_nan())
-            .min_by(|a, b| a.p_value.total_cmp(&b.p_value))
+        comparison::worst(&self.comparisons)
     }
 }
 

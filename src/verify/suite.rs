@@ -1,7 +1,7 @@
 //! A grid of networks across all families the theory covers, under one family-wise error rate.
 
 use super::check::{CheckError, Method, Options, compare_once};
-use super::comparison::{Agreement, Comparison, judge};
+use super::comparison::{self, Comparison, judge};
 use crate::network::activation::Activation;
 use crate::network::{Alpha, AlphaAt, Model};
 use crate::reference::monte_carlo::Control;
@@ -31,17 +31,12 @@ pub struct Outcome {
 impl Outcome {
     /// Whether anything disagrees.
     pub fn disagrees(&self) -> bool {
-        self.comparisons
-            .iter()
-            .any(|c| c.verdict == Agreement::Disagrees)
+        comparison::disagree(&self.comparisons)
     }
 
     /// The comparison that deviates most.
     pub fn worst(&self) -> Option<&Comparison> {
-        self.comparisons
-            .iter()
-            .filter(|c| !c.p_value.is_nan())
-            .min_by(|a, b| a.p_value.total_cmp(&b.p_value))
+        comparison::worst(&self.comparisons)
     }
 }
 

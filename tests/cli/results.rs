@@ -369,13 +369,18 @@ fn a_zero_layer_annihilates_and_nan_breaks() {
         (&p["log10_norm"], &p["log10_cond"]),
         (&json!("-inf"), &json!("inf"))
     );
-    let nan = run_in(here.path(), &["product", "a.txt", "nan.txt", "--json"], b"");
-    let p = nan.json();
-    assert_eq!((nan.code, &p["verdict"]), (1, &json!("broken")));
-    assert!(
-        p["verdict_sentence"].as_str().unwrap().contains("nan.txt"),
-        "{p:#}"
-    );
+    let bound = run_in(here.path(), &["bound", "a.txt", "zero.txt", "--json"], b"").json();
+    assert_eq!(bound["bounds"][0]["log10"], json!("-inf"));
+    for command in ["product", "bound"] {
+        let nan = run_in(here.path(), &[command, "a.txt", "nan.txt", "--json"], b"");
+        let p = nan.json();
+        assert_eq!((nan.code, &p["verdict"]), (1, &json!("broken")));
+        assert_eq!(p["command"], json!(command));
+        assert!(
+            p["verdict_sentence"].as_str().unwrap().contains("nan.txt"),
+            "{p:#}"
+        );
+    }
 }
 
 #[test]

@@ -90,7 +90,7 @@ fn naive(chain: &Chain) -> LogScale {
     // every term rounds by an ulp of its size at most
     let size: f64 = chain.norms.iter().map(|n| n.log10().2.abs()).sum::<f64>() + slopes.abs();
     let slack = size * (chain.depth() as f64 + 4.0) * f64::EPSILON;
-    LogScale::from_ln((sum + slack) * std::f64::consts::LN_10).map_or(LogScale::ZERO, raised)
+    LogScale::from_ln((sum + slack) * std::f64::consts::LN_10).map_or(LogScale::INFINITY, raised)
 }
 
 /// A logarithm that went through a few more roundings.

@@ -104,6 +104,21 @@ impl Comparison {
     }
 }
 
+/// Whether any of them disagrees.
+pub fn disagree(comparisons: &[Comparison]) -> bool {
+    comparisons
+        .iter()
+        .any(|c| c.verdict == Agreement::Disagrees)
+}
+
+/// The one that deviates most: of the least p-value, where there is one.
+pub fn worst(comparisons: &[Comparison]) -> Option<&Comparison> {
+    comparisons
+        .iter()
+        .filter(|c| !c.p_value.is_nan())
+        .min_by(|a, b| a.p_value.total_cmp(&b.p_value))
+}
+
 /// Judges all comparisons at one family-wise error rate (theorem: spent-levels); whether any disagrees.
 pub fn judge(comparisons: &mut [Comparison], alpha: f64) -> bool {
     let p: Vec<f64> = comparisons.iter().map(|c| c.p_value).collect();
