@@ -115,6 +115,15 @@ pub fn gram_lower(a: MatRef<'_, f64>) -> Mat<f64> {
 
 /// `M <- M - X X^T` in the lower half of `M`.
 pub fn subtract_gram_lower(m: MatMut<'_, f64>, x: MatRef<'_, f64>) {
+    update_gram_lower(m, x, -1.0);
+}
+
+/// `M <- M + X X^T` in the lower half of `M`.
+pub fn add_gram_lower(m: MatMut<'_, f64>, x: MatRef<'_, f64>) {
+    update_gram_lower(m, x, 1.0);
+}
+
+fn update_gram_lower(m: MatMut<'_, f64>, x: MatRef<'_, f64>, factor: f64) {
     let par = parallel::for_work(x.ncols() as f64 * (x.nrows() as f64).powi(2));
     triangular::matmul(
         m,
@@ -124,7 +133,7 @@ pub fn subtract_gram_lower(m: MatMut<'_, f64>, x: MatRef<'_, f64>) {
         BlockStructure::Rectangular,
         x.transpose(),
         BlockStructure::Rectangular,
-        -1.0,
+        factor,
         par,
     );
 }
@@ -366,6 +375,11 @@ pub fn symmetric_eigen(m: &Mat<f64>) -> Option<(Vec<f64>, Mat<f64>)> {
         e.S().column_vector().iter().copied().collect(),
         e.U().to_owned(),
     ))
+}
+
+/// Eigenvalues alone, ascending.
+pub fn symmetric_eigenvalues(m: &Mat<f64>) -> Option<Vec<f64>> {
+    m.self_adjoint_eigenvalues(faer::Side::Lower).ok()
 }
 
 /// The first `min(m, n)` columns of `Q` in `A = Q R` with a positive diagonal of `R`, column after

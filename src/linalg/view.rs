@@ -3,6 +3,7 @@
 use super::element::{ElementType, f8_e4m3_to_f64, f8_e5m2_to_f64};
 use half::{bf16, f16};
 use nalgebra as na;
+use std::ops::Range;
 
 /// Borrowed entries of a [`MatrixRef`].
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +31,7 @@ pub enum Elements<'a> {
 pub struct MatrixRef<'a> {
     rows: usize,
     cols: usize,
+    offset: usize,
     row_stride: usize,
     col_stride: usize,
     elements: Elements<'a>,
@@ -164,6 +166,7 @@ impl<'a> MatrixRef<'a> {
         Ok(MatrixRef {
             rows,
             cols,
+            offset: 0,
             row_stride,
             col_stride,
             elements,
@@ -175,6 +178,7 @@ impl<'a> MatrixRef<'a> {
         MatrixRef {
             rows: m.nrows(),
             cols: m.ncols(),
+            offset: 0,
             row_stride: 1,
             col_stride: m.nrows(),
             elements: Elements::Nalgebra(m),
@@ -186,6 +190,7 @@ impl<'a> MatrixRef<'a> {
         MatrixRef {
             rows: m.nrows(),
             cols: m.ncols(),
+            offset: 0,
             row_stride: 1,
             col_stride: m.nrows(),
             elements: Elements::Faer(m),
@@ -219,10 +224,49 @@ impl<'a> MatrixRef<'a> {
         MatrixRef {
             rows: self.cols,
             cols: self.rows,
+            offset: self.offset,
             row_stride: self.col_stride,
             col_stride: self.row_stride,
             elements: self.elements,
         }
+    }
+
+    /// The block of the given rows and columns.
+    ///
+    /// # Panics
+    /// If a range leaves the shape.
+    pub fn block(self, rows: Range<usize>, cols: Range<usize>) -> Self {
+        assert!(
+            rows.start <= rows.end && rows.end <= self.rows,
+            "rows {rows:?} of {}",
+            self.rows
+        );
+        assert!(
+            cols.start <= cols.end && cols.end <= self.cols,
+            "columns {cols:?} of {}",
+            self.cols
+        );
+        MatrixRef {
+            rows: rows.len(),
+            cols: cols.len(),
+            offset: self.offset + rows.start * self.row_stride + cols.start * self.col_stride,
+            ..self
+        }
+    }
+
+    /// The same entries in row order with another number of columns; `None` if they do not lie row
+    /// after row without gaps, or their number is no multiple of `cols`.
+    pub fn reshaped(self, cols: usize) -> Option<Self> {
+        let count = self.rows * self.cols;
+        let gapless = (self.col_stride == 1 || self.cols == 1)
+            && (self.row_stride == self.cols || self.rows == 1);
+        (gapless && cols > 0 && count.is_multiple_of(cols)).then(|| MatrixRef {
+            rows: count / cols,
+            cols,
+            row_stride: cols,
+            col_stride: 1,
+            ..self
+        })
     }
 
     /// Entry `(i, j)` widened exactly to (re, im); `im` is 0 for real formats.
@@ -236,7 +280,7 @@ impl<'a> MatrixRef<'a> {
             self.rows,
             self.cols
         );
-        self.at(i * self.row_stride + j * self.col_stride)
+        self.at(self.offset + i * self.row_stride + j * self.col_stride)
     }
 
     fn at(&self, k: usize) -> (f64, f64) {
@@ -281,7 +325,7 @@ impl<'a> MatrixRef<'a> {
         }
         for row in 0..self.rows {
             for col in 0..self.cols {
-                let (re, im) = self.at(row * self.row_stride + col * self.col_stride);
+                let (re, im) = self.at(self.offset + row * self.row_stride + col * self.col_stride);
                 if !(re.is_finite() && im.is_finite()) {
                     let value = if re.is_finite() { im } else { re };
                     return Some(NonFinite { row, col, value });
@@ -335,6 +379,16 @@ impl<'a> MatrixRef<'a> {
         self.decode_line(true, row, out);
     }
 
+    /// Format and bytes of the entries, where they lie in a file or buffer without gaps in row order.
+    pub(super) fn gapless_bytes(&self) -> Option<(ElementType, &'a [u8])> {
+        let Elements::Bytes(element, bytes) = self.elements else {
+            return None;
+        };
+        let flat = self.reshaped(1)?;
+        let start = flat.offset * element.size();
+        Some((element, &bytes[start..start + flat.rows * element.size()]))
+    }
+
     /// Whether walking along a row touches neighbouring memory.
     pub(super) fn rows_are_contiguous(&self) -> bool {
         self.col_stride <= self.row_stride
@@ -343,9 +397,9 @@ impl<'a> MatrixRef<'a> {
     /// Widens one row (`by_rows`) or column exactly into `out`, complex entries as (re, im) pairs.
     pub(super) fn decode_line(&self, by_rows: bool, line: usize, out: &mut [f64]) {
         let (start, step) = if by_rows {
-            (line * self.row_stride, self.col_stride)
+            (self.offset + line * self.row_stride, self.col_stride)
         } else {
-            (line * self.col_stride, self.row_stride)
+            (self.offset + line * self.col_stride, self.row_stride)
         };
         let len = out.len() / self.components();
         if step == 1 {
@@ -383,8 +437,8 @@ impl<'a> MatrixRef<'a> {
                         _ => {}
                     }
                 }
-                Elements::Faer(m) if m.nrows() == len => {
-                    if let Some(c) = m.col(line).try_as_col_major() {
+                Elements::Faer(m) if m.nrows() == len && start.is_multiple_of(len) => {
+                    if let Some(c) = m.col(start / len).try_as_col_major() {
                         return out.copy_from_slice(c.as_slice());
                     }
                 }
@@ -506,6 +560,44 @@ mod tests {
             let bad = view.unwrap().first_nonfinite().unwrap();
             assert_eq!((bad.row, bad.col, bad.value), (11, 8, f64::NEG_INFINITY));
         }
+    }
+
+    #[test]
+    fn blocks_and_reshapes_are_the_entries_they_name() {
+        let rows: Vec<f64> = (0..24).map(f64::from).collect();
+        let nal = na::DMatrix::from_row_slice(4, 6, &rows);
+        let fae = faer::Mat::from_fn(4, 6, |i, j| (6 * i + j) as f64);
+        let bytes: Vec<u8> = rows.iter().flat_map(|x| x.to_le_bytes()).collect();
+        let views = [
+            MatrixRef::row_major(&rows, 4, 6).unwrap(),
+            MatrixRef::with_strides(Elements::Bytes(ElementType::F64, &bytes), 4, 6, 6, 1).unwrap(),
+            MatrixRef::from_nalgebra(nal.as_view()),
+            MatrixRef::from_faer(fae.as_ref()),
+        ];
+        for v in views {
+            // twice, so that offsets add up; whole columns, so that the quick path of faer is taken
+            for (r, c) in [(1..4, 2..5), (0..4, 3..5), (2..3, 0..6)] {
+                let block = v.block(r.clone(), c.clone());
+                let twice = v.block(r.start..4, 0..6).block(0..r.len(), c.clone());
+                let mut line = vec![0.0; c.len()];
+                for i in 0..r.len() {
+                    block.read_row(i, &mut line);
+                    for (j, x) in line.iter().enumerate() {
+                        let expected = (6 * (r.start + i) + c.start + j) as f64;
+                        assert_eq!((*x, twice.get(i, j).0), (expected, expected));
+                        assert_eq!(block.transposed().get(j, i).0, expected);
+                    }
+                }
+                assert_eq!(block.widen().unwrap().mat, twice.widen().unwrap().mat);
+            }
+        }
+        let folded = views[0].reshaped(3).unwrap();
+        assert_eq!((folded.rows(), folded.get(5, 1).0), (8, 16.0));
+        assert_eq!(
+            views[0].block(1..3, 0..6).reshaped(4).unwrap().get(2, 3).0,
+            17.0
+        );
+        assert!(views[0].reshaped(5).is_none() && views[0].transposed().reshaped(3).is_none());
     }
 
     #[test]
