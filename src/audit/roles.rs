@@ -96,6 +96,14 @@ impl Role {
         }
     }
 
+    /// Whether the stored columns are the units of the layer, and not the rows.
+    pub fn units_are_columns(&self) -> bool {
+        matches!(
+            self,
+            Role::Matrix(Orientation::InOut) | Role::FusedQkv(Orientation::InOut, _)
+        )
+    }
+
     /// Whether its condition number says something about the layer, so that it is compared with others.
     pub fn is_judged(&self) -> bool {
         matches!(
@@ -124,6 +132,8 @@ struct Context<'a> {
     shapes: HashMap<&'a str, &'a [usize]>,
     /// Some kernel is stored with its taps first.
     keras: bool,
+    /// The first kernel of the file: a signal of one channel enters there.
+    first_kernel: Option<&'a str>,
     /// Names of normalization layers: they have running statistics, or a scale and no matrix.
     normalizations: HashSet<&'a str>,
 }
@@ -152,7 +162,9 @@ impl<'a> Context<'a> {
                 (last.starts_with("running_") || last.starts_with("moving_")).then_some(stem)
             })
             .collect();
+        let first_kernel = tensors.iter().find(|t| t.shape.len() > 2).map(|t| t.name);
         Context {
+            first_kernel,
             shapes,
             keras,
             normalizations,
@@ -175,7 +187,11 @@ impl<'a> Context<'a> {
     }
 
     fn vector(&self, t: &Named<'a>, lower: &str, last: &str) -> Role {
-        if last.contains("bias") || matches!(last, "beta" | "b" | "shift") || last.starts_with("b_")
+        let is_b = |p: &str| matches!(p, "b" | "bias" | "beta");
+        if last.contains("bias")
+            || has_part(last, is_b)
+            || matches!(last, "beta" | "b" | "shift")
+            || last.starts_with("b_")
         {
             return Role::Bias;
         }
@@ -321,12 +337,11 @@ impl<'a> Context<'a> {
             KernelLayout::OutInTaps => shape[0],
             KernelLayout::TapsInOut => shape[shape.len() - 1],
         };
-        // an image of one channel has one input too, but then the layer is the first and says so by its name
         let depthwise = inputs == 1 && many > 1 && taps > 1;
         let named = ["depthwise", "dwconv", "dw_", ".dw.", "conv_dw"]
             .iter()
             .any(|n| lower.contains(n));
-        if depthwise && (named || many > taps) {
+        if depthwise && (named || self.first_kernel != Some(t.name)) {
             Role::Depthwise(layout)
         } else {
             Role::Convolution(layout)
@@ -466,6 +481,8 @@ mod tests {
             ("patch_embed.proj.weight", &[64, 3, 16, 16], "convolution"),
             ("conv1.weight", &[64, 3, 7, 7], "convolution"),
             ("features.1.conv_dw.weight", &[64, 1, 3, 3], "depthwise"),
+            ("features.2.weight", &[64, 1, 3, 3], "depthwise"),
+            ("enc_b_ih", &[768], "bias"),
             ("experts.w1", &[8, 512, 512], "stack"),
             ("rnn.weight_ih_l0", &[256, 10], "lstm-gates"),
             ("rnn.weight_hh_l0", &[256, 64], "lstm-gates"),

@@ -1,6 +1,7 @@
 //! Arguments, and the help texts that go with them.
 
 use super::args_alpha::{ALPHA_HELP, AlphaArgs, PRECISION_HELP, PrecisionArgs};
+use super::args_audit::{AUDIT_HELP, AuditArgs, EXPLAIN_HELP, ExplainArgs};
 use super::args_bound::{BOUND_HELP, BoundArgs};
 use super::args_check::{CHECK_HELP, CheckArgs};
 use super::args_claims::{CLAIMS_HELP, ClaimsArgs, SYMMETRY_HELP, SymmetryArgs};
@@ -124,6 +125,12 @@ pub enum When {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Whether a checkpoint is broken, which of its layers are out of line, and what to do
+    #[command(after_help = AUDIT_HELP)]
+    Audit(AuditArgs),
+    /// What a finding of audit means, and what to do about it
+    #[command(after_help = EXPLAIN_HELP)]
+    Explain(ExplainArgs),
     /// Condition number of every matrix in the sources, with what it is worth
     #[command(after_help = COND_HELP)]
     Cond(CondArgs),
@@ -392,6 +399,8 @@ pub fn wants_json(raw: &[OsString]) -> bool {
 pub fn command_name(raw: &[OsString]) -> Option<&'static str> {
     raw.iter().skip(1).find_map(|a| {
         [
+            "audit",
+            "explain",
             "cond",
             "product",
             "bound",

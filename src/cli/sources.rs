@@ -4,6 +4,7 @@ use super::args::Filter;
 use super::exit::{BadFlag, Unusable};
 use super::output::Output;
 use globset::{Glob, GlobSet, GlobSetBuilder};
+use isometer::audit::checkpoint::Subject;
 use isometer::formats::{
     self, Collection, Content, Entry, FormatError, SkipReason, Source, Tensor,
 };
@@ -83,7 +84,28 @@ pub fn no_layer(skipped: &[Skipped]) -> Unusable {
     Unusable(format!("no layer in the input: {why}"))
 }
 
+impl Item {
+    /// The file that holds it.
+    pub fn file(&self) -> &str {
+        self.source
+            .strip_suffix(&self.name)
+            .map_or(self.source.as_str(), |f| f.trim_end_matches("::"))
+    }
+}
+
 impl Opened {
+    /// The tensors for an audit.
+    pub fn subjects(&self) -> impl Iterator<Item = Subject<'_>> {
+        self.items.iter().map(|i| Subject {
+            collection: &self.collections[i.collection],
+            entry: i.entry,
+            label: i
+                .label
+                .split_once("#reshape")
+                .map_or(i.label.as_str(), |(bare, _)| bare),
+        })
+    }
+
     /// Reads every matrix, and passes remarks about the files on.
     pub fn layers(&self, output: &Output) -> Result<Layers, SourceError> {
         for note in &self.notes {

@@ -63,6 +63,51 @@ pub fn axpy_inline(alpha: f64, x: &[f64], y: &mut [f64]) {
     }
 }
 
+vectorised! {
+/// Sums of the first four powers of the entries, with eight running sums each.
+pub fn power_sums(x: &[f64]) -> [f64; 4] {
+    let mut sums = [[0.0f64; 8]; 4];
+    let (chunks, rest) = x.as_chunks::<8>();
+    for c in chunks {
+        for k in 0..8 {
+            let square = c[k] * c[k];
+            sums[0][k] += c[k];
+            sums[1][k] += square;
+            sums[2][k] = square.mul_add(c[k], sums[2][k]);
+            sums[3][k] = square.mul_add(square, sums[3][k]);
+        }
+    }
+    let mut total = sums.map(|s| s.iter().sum::<f64>());
+    for v in rest {
+        for (t, p) in total.iter_mut().zip(1..=4) {
+            *t += v.powi(p);
+        }
+    }
+    total
+}
+}
+
+vectorised! {
+/// Sum of squares of what rounding to multiples of `step > 0` takes away.
+pub fn rounding_loss(x: &[f64], step: f64) -> f64 {
+    let mut sums = [0.0f64; 8];
+    let inverse = 1.0 / step;
+    let (chunks, rest) = x.as_chunks::<8>();
+    for c in chunks {
+        for k in 0..8 {
+            let t = c[k] * inverse;
+            let lost = t - t.round_ties_even();
+            sums[k] = lost.mul_add(lost, sums[k]);
+        }
+    }
+    let tail: f64 = rest
+        .iter()
+        .map(|v| (v * inverse - (v * inverse).round_ties_even()).powi(2))
+        .sum();
+    (sums.iter().sum::<f64>() + tail) * step * step
+}
+}
+
 /// Euclidean norm of a vector whose squares neither overflow nor matter when they underflow.
 pub fn norm2(x: &[f64]) -> f64 {
     dot(x, x).sqrt()

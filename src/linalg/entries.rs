@@ -5,7 +5,7 @@
 
 use super::element::ElementType;
 use super::vectorised::vectorised;
-use super::view::{Elements, MatrixRef};
+use super::view::MatrixRef;
 use rayon::prelude::*;
 use std::ops::{BitAnd, BitOr, BitXor};
 
@@ -300,6 +300,7 @@ fn by_lines(a: &MatrixRef<'_>) -> Entries {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::linalg::view::Elements;
     use proptest::prelude::*;
 
     fn bytes_of(element: ElementType, words: &[u64]) -> Vec<u8> {

@@ -74,6 +74,33 @@ impl Spectrum {
         self.as_singular_values().effective_rank()
     }
 
+    /// The Frobenius norm by the singular values.
+    pub fn frobenius(&self) -> Measured {
+        let sum: f64 = self.values.iter().map(|x| x * x).sum();
+        let n = self.values.len() as f64;
+        // every value off by its error, in the same direction
+        let error = match self.method {
+            Method::Svd => n.sqrt() * self.error,
+            _ => 0.5 * n * self.error / sum.sqrt().max(f64::MIN_POSITIVE),
+        };
+        let (x, slack) = (sum.sqrt(), error + 4.0 * n * f64::EPSILON * sum.sqrt());
+        Measured {
+            enclosure: Enclosure::new(x, (x - slack).max(0.0), x + slack, self.exponent)
+                .unwrap_or(Enclosure::UNKNOWN),
+            certainty: Certainty::Estimate,
+        }
+    }
+
+    /// The spectrum of a multiple of the matrix by a finite factor that is not negative.
+    pub fn scaled(mut self, factor: f64) -> Spectrum {
+        self.values.iter_mut().for_each(|x| *x *= factor);
+        self.error *= match self.method {
+            Method::Svd => factor,
+            _ => factor * factor,
+        };
+        self
+    }
+
     fn as_singular_values(&self) -> super::singular::SingularValues {
         super::singular::SingularValues {
             values: self.values.clone(),

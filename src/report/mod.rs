@@ -5,6 +5,7 @@
 //! the truth; JSON keeps every bit (shortest round-trip decimals).
 
 pub mod alpha;
+pub mod audit;
 pub mod bound;
 pub mod check;
 pub mod claims;
