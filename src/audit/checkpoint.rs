@@ -181,8 +181,10 @@ impl Audited {
 
     /// Number format: by its common name where the numbers were read, else as the file spells it.
     pub fn format(&self) -> &str {
-        self.element
-            .map_or(self.dtype.as_str(), ElementType::as_str)
+        match self.element {
+            Some(element) => element.as_str(),
+            None => &self.dtype,
+        }
     }
 
     /// Whether every number was read and is finite.
