@@ -29,6 +29,23 @@ pub struct Subject<'a> {
 }
 
 impl Subject<'_> {
+    /// Name in the file.
+    pub(super) fn name(&self) -> &str {
+        self.entry().stored_name()
+    }
+
+    pub(super) fn shape(&self) -> &[usize] {
+        self.entry().shape()
+    }
+
+    pub(super) fn dtype(&self) -> &str {
+        self.entry().dtype()
+    }
+
+    pub(super) fn content(&self) -> &Content {
+        self.entry().content()
+    }
+
     fn entry(&self) -> &Entry {
         &self.collection.entries()[self.entry]
     }

@@ -3,6 +3,7 @@
 
 pub mod checkpoint;
 pub mod clip;
+pub mod diff;
 pub mod initial;
 mod judge;
 pub mod lines;

@@ -1,7 +1,7 @@
 //! Arguments, and the help texts that go with them.
 
 use super::args_alpha::{ALPHA_HELP, AlphaArgs, PRECISION_HELP, PrecisionArgs};
-use super::args_audit::{AUDIT_HELP, AuditArgs, EXPLAIN_HELP, ExplainArgs};
+use super::args_audit::{AUDIT_HELP, AuditArgs, DIFF_HELP, DiffArgs, EXPLAIN_HELP, ExplainArgs};
 use super::args_bound::{BOUND_HELP, BoundArgs};
 use super::args_check::{CHECK_HELP, CheckArgs};
 use super::args_claims::{CLAIMS_HELP, ClaimsArgs, SYMMETRY_HELP, SymmetryArgs};
@@ -128,6 +128,9 @@ pub enum Command {
     /// Whether a checkpoint is broken, which of its layers are out of line, and what to do
     #[command(after_help = AUDIT_HELP)]
     Audit(AuditArgs),
+    /// What changed between two checkpoints, layer by layer
+    #[command(after_help = DIFF_HELP)]
+    Diff(DiffArgs),
     /// What a finding of audit means, and what to do about it
     #[command(after_help = EXPLAIN_HELP)]
     Explain(ExplainArgs),
@@ -400,6 +403,7 @@ pub fn command_name(raw: &[OsString]) -> Option<&'static str> {
     raw.iter().skip(1).find_map(|a| {
         [
             "audit",
+            "diff",
             "explain",
             "cond",
             "product",

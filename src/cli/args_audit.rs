@@ -34,7 +34,7 @@ pub struct AuditArgs {
     #[arg(long, value_name = "RULE", action = ArgAction::Append)]
     pub ignore: Vec<String>,
     /// Seconds for each matrix, at ten billion operations a second; beyond, the largest singular value only
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value_t = 10.0)]
+    #[arg(long, value_name = "SECONDS", value_parser = not_negative, default_value_t = 10.0)]
     pub budget: f64,
     /// Certified singular values at both ends, not only where a finding rests on them
     #[arg(long, conflicts_with = "finite_only")]
@@ -47,7 +47,7 @@ pub struct AuditArgs {
     pub filter: Filter,
 }
 
-fn seconds(text: &str) -> Result<f64, String> {
+fn not_negative(text: &str) -> Result<f64, String> {
     match finite(text)? {
         s if s >= 0.0 => Ok(s),
         _ => Err("must not be negative".into()),
@@ -65,4 +65,39 @@ pub struct ExplainArgs {
     /// A rule of isometer audit; all in one line each without
     #[arg(value_name = "RULE")]
     pub rule: Option<String>,
+}
+
+pub const DIFF_HELP: &str = "\
+Examples:
+  isometer diff before.safetensors after.safetensors
+  isometer diff base/ merged/ --include '*.q_proj.weight'
+  isometer diff epoch9.safetensors epoch10.safetensors --fail-above 0.1
+
+|B-A|/|A|: Frobenius norm of the change over that of A. rank of B-A: stable rank of the change, small where an adapter was merged.
+angle: largest angle in degrees between the leading singular directions of A and B on the shorter side, as many (of) as precede the
+largest gap among the first eight. NaN or infinities that were not there before are a finding (exit
+code 1), and so is a change beyond --fail-above. Names are matched as they are, or, where none agrees,
+without the prefix that all names of a side share.";
+
+/// `isometer diff`.
+#[derive(Args, Debug)]
+pub struct DiffArgs {
+    /// The checkpoint before: a file, a directory of shards, or - for stdin
+    #[arg(value_name = "A", value_hint = ValueHint::AnyPath)]
+    pub before: String,
+    /// The checkpoint after
+    #[arg(value_name = "B", value_hint = ValueHint::AnyPath)]
+    pub after: String,
+    /// Exit with code 1 if a tensor moved by more than this share of its Frobenius norm
+    #[arg(long, value_name = "SHARE", value_parser = not_negative)]
+    pub fail_above: Option<f64>,
+    /// Rows for tensors that did not change, too
+    #[arg(long)]
+    pub all: bool,
+    /// Seconds for each matrix, at ten billion operations a second; beyond, the largest singular value only
+    #[arg(long, value_name = "SECONDS", value_parser = not_negative, default_value_t = 10.0)]
+    pub budget: f64,
+    /// Which tensors.
+    #[command(flatten)]
+    pub filter: Filter,
 }

@@ -1,15 +1,17 @@
-//! `isometer audit` and `isometer explain`.
+//! `isometer audit`, `isometer explain` and `isometer diff`.
 
 use super::args::Global;
-use super::args_audit::{AuditArgs, ExplainArgs};
+use super::args_audit::{AuditArgs, DiffArgs, ExplainArgs};
 use super::exit::{BadFlag, Exit, Outcome};
 use super::output::Output;
 use super::{interrupt, sources, threads};
 use indicatif::ProgressBar;
 use isometer::audit::checkpoint::{AuditOptions, Observer, Pass, Subject, audit};
+use isometer::audit::diff::diff as compare;
 use isometer::audit::rules::{Level, Policy, RULES, Rule, rule};
 use isometer::audit::spectra::SpectralOptions;
 use isometer::report::audit::{FailOn, Report, Verdict};
+use isometer::report::diff;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -33,11 +35,7 @@ pub fn run(args: &AuditArgs, global: &Global, output: &Output) -> anyhow::Result
     };
     threads::prepare_tasks(global, opened.items.len());
     let subjects: Vec<Subject<'_>> = opened.subjects().collect();
-    let watch = Watch {
-        output,
-        bar: Mutex::new(ProgressBar::hidden()),
-        cancel: interrupt::flag(),
-    };
+    let watch = Watch::new(output);
     let found = audit(&subjects, &options, &watch);
     watch.replace(ProgressBar::hidden());
     let report = Report {
@@ -68,6 +66,14 @@ struct Watch<'a> {
 }
 
 impl Watch<'_> {
+    fn new(output: &Output) -> Watch<'_> {
+        Watch {
+            output,
+            bar: Mutex::new(ProgressBar::hidden()),
+            cancel: interrupt::flag(),
+        }
+    }
+
     fn with<T>(&self, f: impl FnOnce(&mut ProgressBar) -> T) -> T {
         // a panic elsewhere must not hide behind a poisoned bar
         f(&mut self
@@ -188,5 +194,48 @@ pub fn explain(args: &ExplainArgs, output: &Output) -> anyhow::Result<Outcome> {
     Ok(Outcome {
         document,
         exit: Exit::Fine,
+    })
+}
+
+/// `isometer diff`.
+pub fn diff(args: &DiffArgs, global: &Global, output: &Output) -> anyhow::Result<Outcome> {
+    if args.before == "-" && args.after == "-" {
+        return Err(bad(
+            "-",
+            "stdin can be read once only; name a file for one side".into(),
+        )
+        .into());
+    }
+    let open = |source: &String| sources::open(std::slice::from_ref(source), &args.filter);
+    let (before, after) = (open(&args.before)?, open(&args.after)?);
+    for note in before.notes.iter().chain(&after.notes) {
+        output.note(note);
+    }
+    threads::prepare_tasks(global, before.items.len());
+    let options = SpectralOptions {
+        budget: args.budget,
+        certify: false,
+        seed: global.seed,
+    };
+    let watch = Watch::new(output);
+    let (a, b): (Vec<_>, Vec<_>) = (before.subjects().collect(), after.subjects().collect());
+    let difference = compare(&a, &b, &options, &watch);
+    watch.replace(ProgressBar::hidden());
+    let report = diff::Report {
+        difference,
+        fail_above: args.fail_above,
+        all: args.all,
+    };
+    let exit = match report.verdict() {
+        "unusable" => {
+            output.error(&report.sentence());
+            Exit::Refused
+        }
+        _ if report.fails() => Exit::Finding,
+        _ => Exit::Fine,
+    };
+    Ok(Outcome {
+        document: report.render(output.format, &output.style),
+        exit,
     })
 }

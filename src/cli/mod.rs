@@ -70,6 +70,7 @@ fn run(cli: &Cli) -> Exit {
         Some(Command::Claims(args)) => (Some("claims"), claims::run(args, &output)),
         Some(Command::Check(args)) => (Some("check"), check::run(args, &cli.global, &output)),
         Some(Command::Audit(args)) => (Some("audit"), audit::run(args, &cli.global, &output)),
+        Some(Command::Diff(args)) => (Some("diff"), audit::diff(args, &cli.global, &output)),
         Some(Command::Explain(args)) => (Some("explain"), audit::explain(args, &output)),
         Some(Command::Completions(args)) => {
             (Some("completions"), tooling::completions(args, &output))

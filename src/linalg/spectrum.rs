@@ -202,6 +202,85 @@ fn gram(a: &MatrixRef<'_>, exponent: i64) -> Option<Mat<f64>> {
     Some(g)
 }
 
+/// The leading singular directions of a matrix on its shorter side.
+#[derive(Clone, Debug)]
+pub struct Directions {
+    /// Squares of the singular values, largest first, up to a common factor.
+    squares: Vec<f64>,
+    /// Unit vectors in the same order, one in each column.
+    basis: Mat<f64>,
+}
+
+/// Operations of [`directions`].
+pub fn directions_work(rows: usize, cols: usize) -> f64 {
+    let (m, n) = (rows.max(cols) as f64, rows.min(cols) as f64);
+    m * n * n + 12.0 * n * n * n
+}
+
+/// Singular vectors on the shorter side (right ones, where the matrix is square), by the Gram matrix; `None`
+/// for complex, zero, empty or non-finite matrices. Directions of singular values below `1e-8 sigma_max` are noise.
+pub fn directions(a: &MatrixRef<'_>, max_component: f64) -> Option<Directions> {
+    let usable = a.components() == 1 && max_component > 0.0 && max_component.is_finite();
+    if !usable || a.rows().min(a.cols()) == 0 {
+        return None;
+    }
+    let g = gram(a, i64::from(exponent_of(max_component)) + 1)?;
+    let (mut squares, vectors) = dense::symmetric_eigen(&g)?;
+    squares.reverse();
+    let n = squares.len();
+    let basis = Mat::from_fn(n, n, |i, j| vectors[(i, n - 1 - j)]);
+    Some(Directions { squares, basis })
+}
+
+impl Directions {
+    /// How many directions, at most `most`, precede the largest relative gap, and that gap `sigma_k / sigma_{k+1}`.
+    pub fn leading(&self, most: usize) -> (usize, f64) {
+        let ratio = |k: usize| {
+            (self.squares[k - 1] / self.squares[k].max(f64::MIN_POSITIVE))
+                .max(1.0)
+                .sqrt()
+        };
+        let last = most.min(self.squares.len().saturating_sub(1));
+        (1..=last)
+            .map(|k| (k, ratio(k)))
+            .reduce(|best, next| if next.1 > best.1 { next } else { best })
+            .unwrap_or((self.squares.len().min(1), f64::INFINITY))
+    }
+
+    /// Largest principal angle, in radians, between the spans of the first `k` directions (Bjorck and Golub, Math. Comp. 27, 1973): by the
+    /// sine where it is small, since the cosine loses half the digits there.
+    ///
+    /// # Panics
+    /// If the vectors have different lengths, or there are fewer than `k`.
+    pub fn angle(&self, other: &Directions, k: usize) -> f64 {
+        let (u, v) = (
+            self.basis.as_ref().subcols(0, k),
+            other.basis.as_ref().subcols(0, k),
+        );
+        let inner = dense::product(u.transpose(), v);
+        let mut outside = v.to_owned();
+        let inside = dense::product(u, inner.as_ref());
+        for j in 0..k {
+            for i in 0..outside.nrows() {
+                outside[(i, j)] -= inside[(i, j)];
+            }
+        }
+        let norm = |m: &Mat<f64>, last: bool| {
+            let s = singular_values(&MatrixRef::from_faer(m.as_ref())).ok();
+            s.and_then(|s| {
+                let x = if last {
+                    s.values.last()
+                } else {
+                    s.values.first()
+                };
+                Some(ldexp(*x?, s.exponent))
+            })
+            .unwrap_or(0.0)
+        };
+        norm(&outside, false).atan2(norm(&inner, true))
+    }
+}
+
 /// Singular values of `up * down` from factors of a common inner dimension `r` (`m x r` and `r x n`), without the product:
 /// with `up = Q_1 R_1` and `down^T = Q_2 R_2` they are those of the `r x r` matrix `R_1 R_2^T`. Values beyond `r` are zero and
 /// not listed.
@@ -323,6 +402,41 @@ mod tests {
         let huge = vec![1e308; n * n];
         let huge = MatrixRef::row_major(&huge, n, n).unwrap();
         assert!(spectrum(&huge, 1e308).unwrap().values[0].is_finite());
+    }
+
+    #[test]
+    fn angles_between_leading_directions_are_the_rotation() {
+        // two strong directions in the plane of the first two columns, turned towards the third
+        for theta in [0.0, 1e-9, 1e-3, 0.4, 1.5] {
+            let (n, turned) = (20, f64::sin_cos(theta));
+            let build = |first: [f64; 3]| -> Vec<f64> {
+                (0..n * n)
+                    .map(|k| {
+                        let (i, j) = (k / n, k % n);
+                        let noise = if i == j { 1e-3 } else { 0.0 };
+                        let strong = match (i, j) {
+                            (0, 0..=2) => 2.0 * first[j],
+                            (1, 1) => 1.0,
+                            _ => 0.0,
+                        };
+                        strong + noise
+                    })
+                    .collect()
+            };
+            let (x, y) = (build([1.0, 0.0, 0.0]), build([turned.1, 0.0, turned.0]));
+            let [a, b] = [&x, &y].map(|d| {
+                let m = MatrixRef::row_major(d, n, n).unwrap().transposed();
+                directions(&m.transposed(), 2.1).unwrap()
+            });
+            let (k, gap) = a.leading(8);
+            assert!(k == 2 && gap > 100.0, "{k} {gap}");
+            let found = a.angle(&b, k);
+            // the noise turns the directions by its square
+            assert!(
+                (found - theta).abs() < 1e-5 * theta + 1e-9,
+                "{theta} {found}"
+            );
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod check;
 pub mod claims;
 pub mod cond;
 pub mod convolution;
+pub mod diff;
 pub mod document;
 #[cfg(feature = "cli")]
 pub mod figure;
