@@ -8,7 +8,7 @@ use super::{interrupt, sources, threads};
 use indicatif::ProgressBar;
 use isometer::audit::checkpoint::{AuditOptions, Observer, Pass, Subject, audit};
 use isometer::audit::diff::diff as compare;
-use isometer::audit::rules::{Level, Policy, RULES, Rule, rule};
+use isometer::audit::rules::{Finding, Level, Policy, RULES, Rule, rule};
 use isometer::audit::spectra::SpectralOptions;
 use isometer::report::audit::{FailOn, Report, Verdict};
 use isometer::report::diff;
@@ -19,7 +19,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 pub fn run(args: &AuditArgs, global: &Global, output: &Output) -> anyhow::Result<Outcome> {
     let (fail_on, policy) = policy(args)?;
-    let opened = sources::open(&args.sources, &args.filter)?;
+    let mut damage = Vec::new();
+    let opened = sources::open_with(&args.sources, &args.filter, |source, error| {
+        if !error.is_damage() {
+            return Err(error);
+        }
+        damage.push(Finding {
+            rule: "unreadable",
+            tensor: source.to_string(),
+            message: error.to_string(),
+        });
+        Ok(())
+    })?;
     for note in &opened.notes {
         output.note(note);
     }
@@ -36,7 +47,8 @@ pub fn run(args: &AuditArgs, global: &Global, output: &Output) -> anyhow::Result
     threads::prepare_tasks(global, opened.items.len());
     let subjects: Vec<Subject<'_>> = opened.subjects().collect();
     let watch = Watch::new(output);
-    let found = audit(&subjects, &options, &watch);
+    let mut found = audit(&subjects, &options, &watch);
+    found.findings.splice(0..0, damage);
     watch.replace(ProgressBar::hidden());
     let report = Report {
         audit: found,

@@ -30,6 +30,13 @@ impl SourceError {
     }
 }
 
+impl SourceError {
+    /// Whether the file is damaged, and not missing or of another kind.
+    pub fn is_damage(&self) -> bool {
+        self.error.is_damage()
+    }
+}
+
 impl From<FormatError> for SourceError {
     fn from(error: FormatError) -> SourceError {
         let hint = match &error {
@@ -150,6 +157,15 @@ impl Opened {
 
 /// Opens every source and lists the tensors that the filter leaves.
 pub fn open(sources: &[String], filter: &Filter) -> anyhow::Result<Opened> {
+    open_with(sources, filter, |_, error| Err(error))
+}
+
+/// The same for those who can go on without a source: `damaged` decides.
+pub fn open_with(
+    sources: &[String],
+    filter: &Filter,
+    mut damaged: impl FnMut(&str, SourceError) -> Result<(), SourceError>,
+) -> anyhow::Result<Opened> {
     if sources.iter().filter(|s| *s == "-").count() > 1 {
         return Err(BadFlag {
             flag: "-",
@@ -168,8 +184,15 @@ pub fn open(sources: &[String], filter: &Filter) -> anyhow::Result<Opened> {
         notes: Vec::new(),
         collections: Vec::new(),
     };
-    for (collection, text) in sources.iter().enumerate() {
-        let listed = formats::open(&Source::parse(text)).map_err(SourceError::from)?;
+    for text in sources {
+        let listed = match formats::open(&Source::parse(text)).map_err(SourceError::from) {
+            Ok(listed) => listed,
+            Err(error) => {
+                damaged(text, error)?;
+                continue;
+            }
+        };
+        let collection = opened.collections.len();
         for (entry, e) in listed
             .entries()
             .iter()

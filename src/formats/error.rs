@@ -163,6 +163,23 @@ pub enum FormatError {
 }
 
 impl FormatError {
+    /// Whether the file is of a known format but damaged: a finding about a checkpoint, and not a mistake of the one who named it.
+    pub fn is_damage(&self) -> bool {
+        !matches!(
+            self,
+            FormatError::Missing { .. }
+                | FormatError::Io { .. }
+                | FormatError::EmptyDirectory { .. }
+                | FormatError::UnknownFormat { .. }
+                | FormatError::Unsupported { .. }
+                | FormatError::NoSuchTensor { .. }
+                | FormatError::AmbiguousTensor { .. }
+                | FormatError::AmbiguousIndex { .. }
+                | FormatError::Skipped { .. }
+                | FormatError::TooLarge { .. }
+        )
+    }
+
     pub(super) fn io(file: &str, error: io::Error) -> FormatError {
         let file = file.to_string();
         match error.kind() {
