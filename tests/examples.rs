@@ -46,6 +46,7 @@ fn custom_activation_has_its_edge() {
 #[test]
 fn every_example_is_run() {
     let listed = [
+        "audit.rs",
         "checkpoint.rs",
         "condition_check.rs",
         "custom_activation.rs",
