@@ -2,6 +2,8 @@
 
 mod damage;
 mod hostile;
+mod models;
+mod pickles;
 mod reading;
 mod sources;
 
