@@ -163,7 +163,7 @@ fn parse(file: &str, blob: &Blob) -> Result<Contents, GgufError> {
     let pairs = reader.u64("number of keys")?;
     reader.room("keys", pairs, SHORTEST_PAIR)?;
     let mut metadata = Vec::new();
-    let mut alignment = 32;
+    let mut alignment: u64 = 32;
     for _ in 0..pairs {
         let key = reader.text("key")?;
         let value = reader.value(&key)?;
@@ -176,7 +176,7 @@ fn parse(file: &str, blob: &Blob) -> Result<Contents, GgufError> {
             value,
         }));
     }
-    if alignment == 0 || alignment % 8 != 0 {
+    if alignment == 0 || !alignment.is_multiple_of(8) {
         return Err(GgufError::Alignment { alignment });
     }
     reader.room("tensor descriptions", tensors, SHORTEST_INFO)?;
@@ -250,10 +250,10 @@ fn entry(
     // Blocks run along the innermost dimension.
     let row = shape.last().copied().unwrap_or(1);
     let numbers = byte_len(&shape, 1).ok_or_else(bad_shape)?;
-    if row % block != 0 {
+    if !row.is_multiple_of(block) {
         return Err(bad_shape());
     }
-    if info.offset % alignment != 0 {
+    if !info.offset.is_multiple_of(alignment) {
         return Err(GgufError::Offset {
             tensor: tensor(),
             offset: info.offset,
