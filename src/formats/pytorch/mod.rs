@@ -6,6 +6,7 @@
 
 mod dtype;
 mod legacy;
+mod machine;
 mod pickle;
 mod storage;
 mod walk;
