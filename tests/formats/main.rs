@@ -2,6 +2,7 @@
 
 mod damage;
 mod hostile;
+mod lies;
 mod models;
 mod pickles;
 mod reading;
