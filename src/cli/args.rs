@@ -18,8 +18,8 @@ use std::path::PathBuf;
 /// Condition numbers with proof, and backprop treated as a product of layer Jacobians.
 ///
 /// How far is a matrix, or a network, from an isometry? isometer reads the matrices in npy, npz,
-/// safetensors, Matrix Market and text files and says how much each one stretches, what that
-/// number is worth, and what to do about it.
+/// safetensors, PyTorch, ONNX, GGUF, Matrix Market and text files and says how much each one
+/// stretches, what that number is worth, and what to do about it.
 #[derive(Debug, Parser)]
 #[command(name = "isometer", version, propagate_version = true, after_help = TOP_HELP)]
 pub struct Cli {

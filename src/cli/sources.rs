@@ -237,6 +237,12 @@ fn skip_kind(reason: &SkipReason) -> SkipKind {
         | SkipReason::NotAnArray
         | SkipReason::NotIndexed => SkipKind::NotAMatrix,
         SkipReason::UnknownDtype { .. }
+        | SkipReason::Packed { .. }
+        | SkipReason::PowersOfTwo { .. }
+        | SkipReason::Quantised { .. }
+        | SkipReason::NotDense { .. }
+        | SkipReason::Repeated { .. }
+        | SkipReason::External { .. }
         | SkipReason::RawBytes { .. }
         | SkipReason::Compression { .. }
         | SkipReason::Encrypted => SkipKind::Unsupported,
