@@ -164,6 +164,8 @@ pub struct Audited {
     pub skipped: Option<String>,
     /// Whether the reason is damage, and not a format that is not read.
     pub damaged: bool,
+    /// Counts over the block scales of a quantized tensor whose codes are not read.
+    pub scales: Option<Entries>,
     /// Format of the entries; `None` where they were not read.
     pub element: Option<ElementType>,
     /// Smallest entry of a buffer that is a vector.
@@ -190,6 +192,7 @@ impl Audited {
             scale: None,
             skipped: None,
             damaged: false,
+            scales: None,
             element: None,
             lowest: None,
             unindexed: matches!(e.content(), Content::Skip(SkipReason::NotIndexed)),
@@ -301,6 +304,20 @@ fn finite_pass(subjects: &[Subject<'_>], out: &mut Audit, observer: &impl Observ
                 if let Content::Skip(reason) = subject.entry().content() {
                     t.skipped = Some(reason.to_string());
                 }
+                // the scales of a quantized tensor are finite or nothing is
+                match subject.collection.block_scales(subject.entry) {
+                    Ok(None) => {}
+                    Ok(Some(scales)) => {
+                        if let Ok(matrix) = scales.matrix() {
+                            t.scales = Some(entries(&matrix));
+                        }
+                        scales.release();
+                    }
+                    Err(why) => {
+                        t.skipped = Some(why.to_string());
+                        t.damaged = true;
+                    }
+                }
             }
             Some(Err(why)) => {
                 t.skipped = Some(why);
@@ -321,6 +338,7 @@ fn finite_pass(subjects: &[Subject<'_>], out: &mut Audit, observer: &impl Observ
                         (matrix.rows() * matrix.cols() * matrix.element_type().size()) as u64;
                     t.element = Some(matrix.element_type());
                     t.entries = Some(found);
+                    tensor.release();
                 }
             },
         }

@@ -341,8 +341,8 @@ fn change(
 
 #[cfg(test)]
 mod tests {
-    use super::super::checkpoint::{Unobserved, subjects};
     use super::*;
+    use crate::audit::checkpoint::{Unobserved, subjects};
     use crate::formats::{Collection, open_bytes};
 
     /// A safetensors file in memory.

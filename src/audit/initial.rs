@@ -110,8 +110,8 @@ const TWO_SIGMA_KURTOSIS: f64 = 2.365_536_717;
 
 #[cfg(test)]
 mod tests {
-    use super::super::lines::lines;
     use super::*;
+    use crate::audit::lines::lines;
     use crate::linalg::view::MatrixRef;
     use rand::SeedableRng;
     use rand_distr::{Distribution, StandardNormal, Uniform};

@@ -152,6 +152,18 @@ pub fn findings(tensors: &[Audited], twins: &[(usize, usize)], policy: &Policy) 
 }
 
 fn of_entries(t: &Audited, policy: &Policy, put: &mut impl FnMut(&'static str, String)) {
+    if let Some(s) = t.scales.filter(|s| s.nonfinite() > 0) {
+        let rule = if s.nan > 0 { "nan" } else { "inf" };
+        let block = s.first_nonfinite.map_or(0, |(k, _)| k);
+        put(
+            rule,
+            format!(
+                "{} of {} block scales are not finite, first scale {block}",
+                s.nonfinite(),
+                s.count
+            ),
+        );
+    }
     let Some(e) = t.entries else { return };
     let place = || match t.first_nonfinite() {
         Some((index, _)) if index.is_empty() => String::new(),

@@ -426,7 +426,7 @@ mod tests {
         let gates = pieces(
             flat,
             &[12, 4],
-            &Role::Gates(super::super::roles::Gates::Gru),
+            &Role::Gates(crate::audit::roles::Gates::Gru),
         );
         assert_eq!((gates.len(), gates[0].matrix.rows()), (4, 12));
         assert_eq!(

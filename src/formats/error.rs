@@ -192,6 +192,9 @@ pub enum FormatError {
 impl FormatError {
     /// Whether the file is of a known format but damaged: a finding about a checkpoint, and not a mistake of the one who named it.
     pub fn is_damage(&self) -> bool {
+        if let FormatError::Pytorch { error, .. } = self {
+            return error.is_damage();
+        }
         !matches!(
             self,
             FormatError::Missing { .. }

@@ -309,6 +309,14 @@ impl Tensor {
         self.note.as_deref()
     }
 
+    /// Lets go of the numbers: where they lie in a mapped file, the memory behind them may be taken back. Dropping the
+    /// tensor leaves them cached by the process, which counts as its memory.
+    pub fn release(self) {
+        if let Data::Bytes { blob, range, .. } = &self.data {
+            blob.release(range);
+        }
+    }
+
     /// The tensor as a matrix, without copying: `shape[0]` rows, all further dimensions as columns
     /// in C order.
     ///

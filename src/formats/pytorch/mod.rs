@@ -157,6 +157,16 @@ pub enum PytorchError {
     },
 }
 
+impl PytorchError {
+    /// Whether bytes are wrong, and not only of a kind that is not read.
+    pub(super) fn is_damage(&self) -> bool {
+        matches!(
+            self,
+            PytorchError::Archive(_) | PytorchError::Pickle { .. } | PytorchError::Tensor { .. }
+        )
+    }
+}
+
 fn fail(file: &str, error: PytorchError) -> FormatError {
     FormatError::Pytorch {
         file: file.to_string(),
