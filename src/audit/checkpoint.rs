@@ -445,10 +445,22 @@ fn spectral(
     alpha: Option<&Subject<'_>>,
     options: &AuditOptions,
 ) -> Spectral {
-    let mut out = Spectral::default();
     let Some(Ok(tensor)) = subject.load() else {
-        return out;
+        return Spectral::default();
     };
+    let out = spectral_of(&tensor, t, partner, alpha, options);
+    tensor.release();
+    out
+}
+
+fn spectral_of(
+    tensor: &Tensor,
+    t: &Audited,
+    partner: Option<&Subject<'_>>,
+    alpha: Option<&Subject<'_>>,
+    options: &AuditOptions,
+) -> Spectral {
+    let mut out = Spectral::default();
     let Ok(flat) = tensor.matrix() else {
         return out;
     };
