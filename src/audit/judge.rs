@@ -1,5 +1,6 @@
 //! From measurements to findings.
 
+use super::chains::Chain;
 use super::checkpoint::{AuditOptions, Audited};
 use super::roles::Role;
 use super::rules::{Finding, Policy};
@@ -97,9 +98,32 @@ pub fn confirm(
 }
 
 /// All findings, gravest first and otherwise in the order of the tensors.
-pub fn findings(tensors: &[Audited], twins: &[(usize, usize)], policy: &Policy) -> Vec<Finding> {
+pub fn findings(
+    tensors: &[Audited],
+    chains: &[Chain],
+    twins: &[(usize, usize)],
+    policy: &Policy,
+) -> Vec<Finding> {
     let peers = Peers::new(tensors);
     let mut out = Vec::new();
+    let steep = |c: &&Chain| c.log10_plain > policy.threshold("gradient-growth");
+    for c in chains
+        .iter()
+        .filter(steep)
+        .filter(|_| policy.wants("gradient-growth"))
+    {
+        out.push(Finding {
+            rule: "gradient-growth",
+            tensor: c.tensors[0].clone(),
+            message: format!(
+                "the {} layers from here to {} let gradients grow by up to 1e{:.1} as a plain chain, 1e{:.1} as residual branches",
+                c.tensors.len(),
+                c.tensors[c.tensors.len() - 1],
+                c.log10_plain,
+                c.log10_residual
+            ),
+        });
+    }
     let mut unread: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for t in tensors {
         let mut put = |rule: &'static str, message: String| {

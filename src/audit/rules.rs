@@ -48,7 +48,7 @@ pub struct Rule {
 }
 
 /// All rules, gravest first.
-pub const RULES: [Rule; 20] = [
+pub const RULES: [Rule; 21] = [
     Rule {
         name: "nan",
         level: Level::Error,
@@ -187,6 +187,14 @@ pub const RULES: [Rule; 20] = [
         threshold: None,
         consequence: "Casting with .half() makes them infinite, and the first product with zero NaN.",
         remedy: "use bfloat16, or rescale the layer and its successor",
+    },
+    Rule {
+        name: "gradient-growth",
+        level: Level::Note,
+        finds: "the spectral norms of layers that feed each other multiply to much",
+        threshold: Some((6.0, "decades of the product of sigma_max along the chain")),
+        consequence: "A gradient can grow by that factor through the chain; it need not, since the bound is attained only where leading directions line up and every slope is 1.",
+        remedy: "the tighter bound: isometer bound FILE; to damp: scale each layer by the inverse root of its sigma_max, or normalize",
     },
     Rule {
         name: "quantizes-badly",

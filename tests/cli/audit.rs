@@ -353,6 +353,41 @@ fn outliers_are_flagged_certified_and_failed_on_demand() {
     assert_eq!((silent.code, findings(&silent).len()), (0, 0));
 }
 
+/// Norms 3, 4 and 5 on the diagonal; shapes that do not fit end a chain.
+#[test]
+fn chains_bound_the_growth_of_gradients() {
+    let diagonal = |rows: usize, cols: usize, top: f32| {
+        let mut x = vec![0.0f32; rows * cols];
+        (0..rows.min(cols)).for_each(|i| x[i * cols + i] = top / (i + 1) as f32);
+        f32s(&x)
+    };
+    let found = audit(
+        &[
+            ("fc1.weight", "F32", vec![3, 5], diagonal(3, 5, 3.0)),
+            ("fc1.bias", "F32", vec![3], f32s(&[0.0; 3])),
+            ("fc2.weight", "F32", vec![4, 3], diagonal(4, 3, 4.0)),
+            ("fc3.weight", "F32", vec![2, 4], diagonal(2, 4, 5.0)),
+            ("head.weight", "F32", vec![2, 2], diagonal(2, 2, 9.0)),
+        ],
+        &["--fail-on", "gradient-growth=1.7"],
+    );
+    let chain = found.json()["chains"].clone();
+    assert_eq!(
+        chain[0]["tensors"],
+        json!(["fc1.weight", "fc2.weight", "fc3.weight"])
+    );
+    assert!((chain[0]["log10_norm_bound"].as_f64().unwrap() - 60f64.log10()).abs() < 1e-9);
+    assert!(
+        (chain[0]["log10_norm_bound_residual"].as_f64().unwrap() - 120f64.log10()).abs() < 1e-9
+    );
+    assert_eq!((found.code, chain.as_array().unwrap().len()), (1, 1));
+    // the fourth row of the second layer is zero
+    assert_eq!(
+        findings(&found),
+        ["dead-units fc2.weight", "gradient-growth fc1.weight"]
+    );
+}
+
 #[test]
 fn layouts_are_told_apart() {
     // GPT-2 stores [in, out]: the bias has one entry for each column

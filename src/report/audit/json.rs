@@ -48,6 +48,18 @@ impl Report {
                 })
                 .collect(),
         );
+        put(
+            "chains",
+            a.chains
+                .iter()
+                .map(|c| {
+                    json!({
+                        "tensors": c.tensors, "log10_norm_bound": number(c.log10_plain),
+                        "log10_norm_bound_residual": number(c.log10_residual),
+                    })
+                })
+                .collect(),
+        );
         put("notes", json!(self.notes));
         if let Some(s) = self.seconds {
             put("seconds", json!(s));
