@@ -38,6 +38,12 @@ pub enum SlopeError {
 }
 
 impl SlopeRange {
+    /// No activation at all.
+    pub const IDENTITY: SlopeRange = SlopeRange {
+        lower: 1.0,
+        upper: 1.0,
+    };
+
     /// A range of the caller's own.
     ///
     /// # Errors
