@@ -24,6 +24,13 @@ pub fn run(args: &CondArgs, global: &Global, output: &Output) -> anyhow::Result<
         }
         .into());
     }
+    if args.conv.strides() > 1 {
+        return Err(BadFlag {
+            flag: "--stride",
+            message: "one stride for all; a list is for the layers of a chain (bound)".into(),
+        }
+        .into());
+    }
     let opened = sources::open(&args.sources, &args.filter)?;
     let options = ConditionOptions {
         norm: args.norm(),
@@ -77,7 +84,7 @@ pub fn run(args: &CondArgs, global: &Global, output: &Output) -> anyhow::Result<
                     conditioning,
                     convolution,
                 };
-                let found = match args.conv.geometry(&item.shape) {
+                let found = match args.conv.geometry(&item.shape, 0) {
                     None => {
                         threads::prepare(global, matrix.rows(), matrix.cols());
                         condition(&matrix, &options)
@@ -117,7 +124,7 @@ pub fn run(args: &CondArgs, global: &Global, output: &Output) -> anyhow::Result<
 }
 
 /// A name without the suffix that says a tensor was reshaped.
-fn bare(name: &str) -> &str {
+pub(super) fn bare(name: &str) -> &str {
     name.split_once("#reshape").map_or(name, |(name, _)| name)
 }
 
