@@ -2,6 +2,8 @@
 
 #[path = "cli/alpha.rs"]
 mod alpha;
+#[path = "cli/bounds.rs"]
+mod bounds;
 #[path = "cli/check.rs"]
 mod check;
 #[path = "cli/claims.rs"]

@@ -104,7 +104,10 @@ pub struct Composition<'a> {
 impl<'a> Composition<'a> {
     /// The map, with upper bounds of the norms of its layers' products (exponents left out); `None` where one of
     /// them is zero or not finite.
-    pub(in crate::bounds) fn new(layers: &'a [Affine<'a>], norms: &[f64]) -> Option<Composition<'a>> {
+    pub(in crate::bounds) fn new(
+        layers: &'a [Affine<'a>],
+        norms: &[f64],
+    ) -> Option<Composition<'a>> {
         let mut shifts = Vec::with_capacity(layers.len());
         // |fl(x_k) - x_k| <= error |x_0| and |x_k| <= size |x_0|
         let (mut size, mut error) = (1.0f64, 0.0f64);

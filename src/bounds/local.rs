@@ -272,9 +272,7 @@ fn times(v: &mut [f64], slopes: Option<&Vec<f64>>) {
 
 fn add(v: &mut [f64], beta: f64, exponent: i64, branch: &[f64]) {
     let factor = crate::scale::ldexp(beta, exponent);
-    v.iter_mut()
-        .zip(branch)
-        .for_each(|(v, b)| *v += factor * b);
+    v.iter_mut().zip(branch).for_each(|(v, b)| *v += factor * b);
 }
 
 /// Divides by the norm and returns its logarithm; `None` for zero.

@@ -57,14 +57,15 @@ pub fn overview(
     ];
     let network =
         Network::of_chain(&chain, activated.biases, activated.activation)?.with_branches(beta);
-    let mut lower =
-        overview::sampled(&network, options.points, local::ITERATIONS, options.seed);
+    let mut lower = overview::sampled(&network, options.points, local::ITERATIONS, options.seed);
     if let Some(x) = activated.at {
         local::check_input(network.inputs(), x)?;
         // no start of zeros, and none that a sensible matrix annihilates
         let start = (0..x.len()).map(|i| 1.0 + ((i * 37 + 11) % 101) as f64 / 101.0);
         let ln = network.ln_norm_at(x, start.collect(), 20 * local::ITERATIONS);
-        lower.extend(overview::at_input(ln.and_then(crate::scale::LogScale::from_ln)));
+        lower.extend(overview::at_input(
+            ln.and_then(crate::scale::LogScale::from_ln),
+        ));
     }
     Ok(Overview::new(chain.widths(), upper, lower))
 }

@@ -60,7 +60,10 @@ pub fn input(flag: &'static str, source: &str) -> anyhow::Result<Vec<f64>> {
     let bad = |message: String| BadFlag { flag, message };
     let [item] = opened.items.as_slice() else {
         let count = opened.items.len();
-        return Err(bad(format!("{source} holds {count} tensors; name one as FILE::TENSOR")).into());
+        return Err(bad(format!(
+            "{source} holds {count} tensors; name one as FILE::TENSOR"
+        ))
+        .into());
     };
     match opened.load_any(item)? {
         Some(tensor) => Ok(entries(&tensor)),

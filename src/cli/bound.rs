@@ -3,7 +3,7 @@
 use super::args::Global;
 use super::args_bound::BoundArgs;
 use super::biases::{self, Bias};
-use super::cond::bare;
+use super::cond::{bare, frequencies};
 use super::exit::{BadFlag, Exit, Outcome, Unusable};
 use super::output::Output;
 use super::product::broken;
@@ -54,10 +54,16 @@ pub fn run(args: &BoundArgs, global: &Global, output: &Output) -> anyhow::Result
     match given.as_slice() {
         [one] => compatible(one, args)?,
         [] => {
-            return Err(flag("SOURCE", "which layers? give files, --gaussian DEPTHxWIDTH, or a model to draw such as --depth 20 --width 128"));
+            return Err(flag(
+                "SOURCE",
+                "which layers? give files, --gaussian DEPTHxWIDTH, or a model to draw such as --depth 20 --width 128",
+            ));
         }
         [first, second, ..] => {
-            return Err(flag(first_word(second), &format!("not together with {first}: the layers come from one place")));
+            return Err(flag(
+                first_word(second),
+                &format!("not together with {first}: the layers come from one place"),
+            ));
         }
     }
     if args.model.has_shape() {
@@ -116,19 +122,31 @@ fn compatible(origin: &str, args: &BoundArgs) -> anyhow::Result<()> {
         ));
     }
     if origin == "SOURCE" && args.model.alpha().is_some() {
-        return Err(flag("--alpha", "multiplies random layers; sources are taken as they are"));
+        return Err(flag(
+            "--alpha",
+            "multiplies random layers; sources are taken as they are",
+        ));
     }
     if origin != "SOURCE" && args.conv.wanted() {
-        return Err(flag("--conv", "convolutions are read from sources; only dense layers are drawn"));
+        return Err(flag(
+            "--conv",
+            "convolutions are read from sources; only dense layers are drawn",
+        ));
     }
     if origin != "SOURCE" && args.transposed {
         return Err(flag("--transposed", "says how sources are stored"));
     }
     if drawn && args.slopes.is_some() {
-        return Err(flag("--slopes", "a drawn network has an activation; name it with --activation"));
+        return Err(flag(
+            "--slopes",
+            "a drawn network has an activation; name it with --activation",
+        ));
     }
     if args.at.is_some() && !drawn && args.slopes.is_none() && args.model.activation().is_none() {
-        return Err(flag("--at", "without an activation the Jacobian is the same everywhere; name one"));
+        return Err(flag(
+            "--at",
+            "without an activation the Jacobian is the same everywhere; name one",
+        ));
     }
     Ok(())
 }
@@ -137,10 +155,16 @@ fn compatible(origin: &str, args: &BoundArgs) -> anyhow::Result<()> {
 fn drawn(args: &BoundArgs, global: &Global, output: &Output) -> anyhow::Result<Outcome> {
     let model = args.model.resolve()?;
     if model.normalization != Normalization::None {
-        return Err(flag("--normalization", "a normalization has no useful global bound (1/sqrt(eps) for each layer); bound the network without it"));
+        return Err(flag(
+            "--normalization",
+            "a normalization has no useful global bound (1/sqrt(eps) for each layer); bound the network without it",
+        ));
     }
     if model.dropout > 0.0 {
-        return Err(flag("--dropout", "dropout is no part of the trained map; leave it out"));
+        return Err(flag(
+            "--dropout",
+            "dropout is no part of the trained map; leave it out",
+        ));
     }
     let widest = model.widths.iter().copied().max().unwrap_or(0);
     threads::prepare(global, widest, widest);
@@ -238,10 +262,7 @@ fn read(args: &BoundArgs, global: &Global, output: &Output) -> anyhow::Result<Ou
     compute(&subject, args, global, output)
 }
 
-fn matrices<'a>(
-    tensors: &'a [Tensor],
-    args: &BoundArgs,
-) -> anyhow::Result<Vec<MatrixRef<'a>>> {
+fn matrices<'a>(tensors: &'a [Tensor], args: &BoundArgs) -> anyhow::Result<Vec<MatrixRef<'a>>> {
     let mut all = Vec::with_capacity(tensors.len());
     for tensor in tensors {
         let m = tensor.matrix()?;
@@ -258,11 +279,17 @@ fn maps(
     args: &BoundArgs,
 ) -> anyhow::Result<Result<FeatureMaps, FeatureMapError>> {
     if kernels == 0 {
-        return Err(flag("--conv", "no tensor has 3 or 4 axes: there is no convolution in the input"));
+        return Err(flag(
+            "--conv",
+            "no tensor has 3 or 4 axes: there is no convolution in the input",
+        ));
     }
     let strides = args.conv.strides();
     if strides > 1 && strides != kernels {
-        return Err(flag("--stride", &format!("{strides} strides for {kernels} convolutions")));
+        return Err(flag(
+            "--stride",
+            &format!("{strides} strides for {kernels} convolutions"),
+        ));
     }
     let layout = args.conv.layout();
     let (mut stored, mut channels) = (Vec::with_capacity(tensors.len()), None);
@@ -273,7 +300,11 @@ fn maps(
             .filter(|s| matches!(s, Stored::Convolution(..)))
             .count();
         let Some(geometry) = args.conv.geometry(shape, done) else {
-            let matrix = if args.transposed { view.transposed() } else { view };
+            let matrix = if args.transposed {
+                view.transposed()
+            } else {
+                view
+            };
             stored.push(Stored::Dense(matrix));
             continue;
         };
@@ -336,11 +367,12 @@ fn compute(
     });
     let (found, maps) = match (&subject.layers, subject.branch, &activated) {
         (Layers::Maps(maps), ..) => {
-            let bar = output.progress(subject.names.len());
-            let tell = |done: usize, of: usize| {
-                bar.set_length(of as u64);
-                bar.set_position(done as u64);
-                bar.set_message(subject.names[done].clone());
+            // even one layer can take minutes
+            let bar = output.progress(subject.names.len().max(2));
+            bar.set_length(subject.names.len() as u64);
+            let tell = |layer: usize, done: usize, of: usize| {
+                bar.set_position(layer as u64);
+                bar.set_message(frequencies(&subject.names[layer], done, of));
             };
             let found = maps.overview(activated.as_ref(), &options, Some(&tell));
             bar.finish_and_clear();
@@ -353,9 +385,7 @@ fn compute(
             let found = residual_chain::overview(layers, beta, activated, &options);
             (found, None)
         }
-        (Layers::Matrices(layers), ..) => {
-            (overview(layers, activated.as_ref(), &options), None)
-        }
+        (Layers::Matrices(layers), ..) => (overview(layers, activated.as_ref(), &options), None),
     };
     let overview = match found {
         Ok(overview) => overview,

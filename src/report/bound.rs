@@ -70,7 +70,9 @@ impl Maps {
             ));
         }
         if let Some(p) = self.found.failure_probability {
-            all.push(format!("a probabilistic bound is wrong with probability {p:e}"));
+            all.push(format!(
+                "a probabilistic bound is wrong with probability {p:e}"
+            ));
         }
         all
     }
@@ -213,6 +215,7 @@ impl Report {
             };
             let biases = match self.biases {
                 0 => "biases do not matter to the upper bounds, and are taken as 0 for the lower ones".into(),
+                1 => "one bias enters the lower bounds and does not matter to the upper ones".into(),
                 n => format!("{n} biases enter the lower bounds and do not matter to the upper ones"),
             };
             remarks.push(format!(

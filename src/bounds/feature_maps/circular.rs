@@ -72,7 +72,10 @@ fn fits(first: &Convolution, c: &Convolution) -> bool {
 /// Operations of multiplying out and of proving the norm, roughly.
 fn cost(first: &Convolution, next: &Convolution, run: &Run) -> f64 {
     let points = (first.output()[0] * first.output()[1]) as f64;
-    let (o, i) = (next.kernel().outputs() as f64, first.kernel().inputs() as f64);
+    let (o, i) = (
+        next.kernel().outputs() as f64,
+        first.kernel().inputs() as f64,
+    );
     let inner = next.kernel().inputs() as f64;
     let taps = (next.kernel().taps()[0] * next.kernel().taps()[1]) as f64;
     let products = 2.0 * taps * run.taps.len() as f64 * o * inner * i;
@@ -112,10 +115,7 @@ impl Run {
         let (size_after, size) = (magnitude(&after), magnitude(&self.taps));
         let rounding = up(gamma(terms) * up(size_after * size));
         let error = up(up(size_after * self.error) + rounding + 1e-290);
-        let top = taps
-            .iter()
-            .map(frobenius_up)
-            .fold(0.0f64, f64::max);
+        let top = taps.iter().map(frobenius_up).fold(0.0f64, f64::max);
         if !(top > 0.0 && top.is_finite()) {
             return None;
         }
@@ -145,7 +145,9 @@ impl Run {
             _ => vec![rows, cols, self.extent[0], self.extent[1]],
         };
         let kernel = Kernel::new(&view, &shape, Layout::OutputsFirst, 1).ok()?;
-        let norm = Convolution::new(kernel, *first.geometry()).ok()?.torus_norm();
+        let norm = Convolution::new(kernel, *first.geometry())
+            .ok()?
+            .torus_norm();
         let (_, _, hi, exponent) = norm.scaled();
         let hi = up(crate::scale::ldexp_up(hi, exponent) + self.error);
         let point = crate::scale::Enclosure::new(hi, hi, hi, self.exponent)?;

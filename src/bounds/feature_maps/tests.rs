@@ -1,6 +1,8 @@
 //! Networks of convolutions against their matrices.
 
 use super::*;
+use crate::bounds::Bound;
+use crate::bounds::overview::{Activated, OverviewOptions};
 use crate::linalg::convolution::{Layout, Padding};
 use crate::linalg::norms;
 use crate::network::activation::Activation;
@@ -98,7 +100,11 @@ fn runs_on_a_torus_are_convolutions() {
     let [_, large] = both(&maps);
     let segments = large.overview.upper.iter().find(|b| b.name == "segments");
     assert!((value(segments.unwrap()) / truth(&maps) - 1.0).abs() < 1e-12);
-    let product = large.overview.upper.iter().find(|b| b.name == "product of norms");
+    let product = large
+        .overview
+        .upper
+        .iter()
+        .find(|b| b.name == "product of norms");
     assert!(value(product.unwrap()) > 1.05 * truth(&maps));
 }
 
@@ -127,7 +133,8 @@ fn both_routes_evaluate_the_same_network() {
                 biases: &spread,
                 ..activated
             };
-            maps.large(Some(&activated), &options(), &mut found).unwrap();
+            maps.large(Some(&activated), &options(), &mut found)
+                .unwrap();
         }
         let lower = &found.overview.lower;
         let best = value(found.overview.upper.last().unwrap());
@@ -152,7 +159,10 @@ fn a_pooled_map_leaves_the_product_of_norms() {
     let maps = FeatureMaps::new(&stored, Flattening::default()).unwrap();
     let found = maps.overview(None, &options(), None).unwrap();
     assert_eq!((found.pooled, found.overview.lower.len()), (Some(2), 0));
-    assert_eq!(found.overview.upper.last().unwrap().name, "product of norms");
+    assert_eq!(
+        found.overview.upper.last().unwrap().name,
+        "product of norms"
+    );
 }
 
 #[test]

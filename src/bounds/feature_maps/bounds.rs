@@ -1,150 +1,20 @@
-//! Networks of convolutions: what their feature maps are, and bounds on the whole.
-//!
-//! A small network is written down matrix by matrix and bounded like any other chain. Of a large one every
-//! convolution has a certified norm (a torus, or with zeros a larger torus), runs of convolutions on one torus
-//! are multiplied out as convolutions, and the composition is seen through products.
+//! What follows with certainty about a network of convolutions.
 
-use super::Bound;
-use super::affine::{Affine, Composition, DenseMap};
-use super::chain::{Chain, ChainError};
-use super::local::{self, Network, check_bias};
-use super::operator::{OperatorOptions, operator_norm};
-use super::overview::{self, Activated, Overview, OverviewOptions};
-use super::product::{certified, ln_hi, sum_of_logs};
-use super::slope::SlopeRange;
-use crate::linalg::convolution::{
-    Convolution, Geometry, GeometryError, Kernel, KernelError, ZeroPadded,
-};
+use super::circular;
+use super::{FeatureMapError, FeatureMaps, Layer, Shape};
+use crate::bounds::Bound;
+use crate::bounds::affine::{Affine, Composition, DenseMap};
+use crate::bounds::chain::ChainError;
+use crate::bounds::local::{self, Network, check_bias};
+use crate::bounds::operator::{OperatorOptions, operator_norm};
+use crate::bounds::overview::{self, Activated, Overview, OverviewOptions};
+use crate::bounds::product::{certified, ln_hi, sum_of_logs};
+use crate::bounds::slope::SlopeRange;
+use crate::linalg::convolution::{Convolution, ZeroPadded};
 use crate::linalg::dense::{self, Matrix};
 use crate::linalg::rounding::up;
 use crate::linalg::view::MatrixRef;
 use crate::scale::{Certainty, Enclosure, LogScale};
-use thiserror::Error;
-
-mod circular;
-
-/// One layer as it is stored.
-#[derive(Clone, Debug)]
-pub enum Stored<'a> {
-    /// A convolution; the geometry's size is that of the first layer's input, and replaced for later ones.
-    Convolution(Kernel, Geometry),
-    /// A dense layer, `outputs x inputs`.
-    Dense(MatrixRef<'a>),
-}
-
-/// How dense layers read a feature map.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Flattening {
-    /// Channel after channel: PyTorch.
-    #[default]
-    ChannelsFirst,
-    /// Point after point: Keras.
-    ChannelsLast,
-}
-
-/// Why layers make no network of convolutions.
-#[derive(Clone, Debug, Error, PartialEq)]
-pub enum FeatureMapError {
-    /// A convolution of other channels than there are.
-    #[error("layer {layer} takes {takes} channels, but layer {before} gives {gives}", before = layer - 1)]
-    Channels {
-        /// Counted from 1.
-        layer: usize,
-        /// Its input channels.
-        takes: usize,
-        /// Output channels of the layer before.
-        gives: usize,
-    },
-    /// A dense layer that no pooled feature map fits.
-    #[error("layer {layer} takes {takes} inputs, which {channels} channels of {height} x {width} cannot give, pooled or not")]
-    Flattened {
-        /// Counted from 1.
-        layer: usize,
-        /// Its columns.
-        takes: usize,
-        /// Channels before it.
-        channels: usize,
-        /// Height of the feature map.
-        height: usize,
-        /// Its width.
-        width: usize,
-    },
-    /// A convolution after the feature map is gone.
-    #[error("layer {layer} is a convolution, but layer {before} is dense", before = layer - 1)]
-    AfterDense {
-        /// Counted from 1.
-        layer: usize,
-    },
-    /// A convolution that does not fit its input.
-    #[error("layer {layer}, on {height} x {width}: {source}")]
-    Geometry {
-        /// Counted from 1.
-        layer: usize,
-        /// Height of its input.
-        height: usize,
-        /// Its width.
-        width: usize,
-        /// What is wrong.
-        source: GeometryError,
-    },
-    /// A tensor that is no kernel.
-    #[error("layer {layer}: {source}")]
-    Kernel {
-        /// Counted from 1.
-        layer: usize,
-        /// What is wrong.
-        source: KernelError,
-    },
-    /// What can be wrong with any chain.
-    #[error(transparent)]
-    Chain(#[from] ChainError),
-}
-
-/// A feature map: channels, height, width. After a dense layer, units and 1 x 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shape {
-    /// Channels, or units.
-    pub channels: usize,
-    /// Height and width.
-    pub size: [usize; 2],
-}
-
-impl Shape {
-    /// Numbers in it.
-    pub fn len(&self) -> usize {
-        self.channels * self.size[0] * self.size[1]
-    }
-
-    /// Whether it holds nothing.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
-
-enum Layer {
-    Convolution(Convolution),
-    /// Columns in the order of the feature map; `W 2^-exponent`.
-    Dense { scaled: Matrix, exponent: i64, norm: Enclosure },
-}
-
-impl Layer {
-    fn affine(&self) -> Affine<'_> {
-        match self {
-            Layer::Convolution(c) => Affine::new(ZeroPadded::new(c), c.kernel().exponent()),
-            Layer::Dense {
-                scaled, exponent, ..
-            } => Affine::new(DenseMap::new(scaled), *exponent),
-        }
-    }
-}
-
-/// Convolutions one after the other, then dense layers.
-pub struct FeatureMaps {
-    layers: Vec<Layer>,
-    shapes: Vec<Shape>,
-    /// The layer that reads fewer points than the last feature map has.
-    pooled: Option<usize>,
-}
 
 /// Bounds on a network of convolutions.
 #[derive(Clone, Debug)]
@@ -162,165 +32,47 @@ pub struct FeatureMapOverview {
     pub failure_probability: Option<f64>,
 }
 
-/// What is told of the work: layers done, layers in all.
-pub type Progress<'a> = &'a dyn Fn(usize, usize);
+/// What is told of the work: the layer, from 0, and how many of its frequencies are done, of how many.
+pub type Progress<'a> = &'a dyn Fn(usize, usize, usize);
 
 /// Longest side of maps that are written down, and most entries of one.
-const EXPLICIT_SIDE: usize = 512;
-const EXPLICIT_ENTRIES: usize = 1 << 18;
+const EXPLICIT_SIDE: usize = 256;
+const EXPLICIT_ENTRIES: usize = EXPLICIT_SIDE * EXPLICIT_SIDE;
 
 /// Operations for all products with the composition; and the least number of products worth the name.
 const PRODUCT_WORK: f64 = 2e10;
 const FEWEST_STEPS: f64 = 10.0;
 
+impl Layer {
+    fn affine(&self) -> Affine<'_> {
+        match self {
+            Layer::Convolution(c) => Affine::new(ZeroPadded::new(c), c.kernel().exponent()),
+            Layer::Dense {
+                scaled, exponent, ..
+            } => Affine::new(DenseMap::new(scaled), *exponent),
+        }
+    }
+}
+
 impl FeatureMaps {
-    /// Puts layers one after the other, the first on an input of the size its geometry gives.
-    ///
-    /// # Errors
-    ///
-    /// [`FeatureMapError`].
-    pub fn new(
-        stored: &[Stored<'_>],
-        flattening: Flattening,
-    ) -> Result<FeatureMaps, FeatureMapError> {
-        let mut maps = FeatureMaps {
-            layers: Vec::with_capacity(stored.len()),
-            shapes: Vec::with_capacity(stored.len() + 1),
-            pooled: None,
-        };
-        for (k, layer) in stored.iter().enumerate() {
-            let number = k + 1;
-            match layer {
-                Stored::Convolution(kernel, geometry) => {
-                    maps.convolution(number, kernel, *geometry)?;
-                }
-                Stored::Dense(w) => maps.dense(number, w, flattening)?,
-            }
-        }
-        match maps.layers.is_empty() {
-            true => Err(ChainError::Empty.into()),
-            false => Ok(maps),
-        }
-    }
-
-    fn convolution(
-        &mut self,
-        layer: usize,
-        kernel: &Kernel,
-        geometry: Geometry,
-    ) -> Result<(), FeatureMapError> {
-        let size = match (self.layers.last(), self.shapes.last()) {
-            (Some(Layer::Dense { .. }), _) => return Err(FeatureMapError::AfterDense { layer }),
-            (_, Some(shape)) if shape.channels != kernel.inputs() => {
-                return Err(FeatureMapError::Channels {
-                    layer,
-                    takes: kernel.inputs(),
-                    gives: shape.channels,
-                });
-            }
-            (_, Some(shape)) => shape.size,
-            (_, None) => geometry.size,
-        };
-        let geometry = Geometry { size, ..geometry };
-        let c = Convolution::new(kernel.clone(), geometry).map_err(|source| {
-            FeatureMapError::Geometry {
-                layer,
-                height: size[0],
-                width: size[1],
-                source,
-            }
-        })?;
-        if self.shapes.is_empty() {
-            self.shapes.push(Shape {
-                channels: kernel.inputs(),
-                size,
-            });
-        }
-        self.shapes.push(Shape {
-            channels: kernel.outputs(),
-            size: c.output(),
-        });
-        self.layers.push(Layer::Convolution(c));
-        Ok(())
-    }
-
-    fn dense(
-        &mut self,
-        layer: usize,
-        w: &MatrixRef<'_>,
-        flattening: Flattening,
-    ) -> Result<(), FeatureMapError> {
-        let named = |e: ChainError| match e {
-            ChainError::NonFinite { found, .. } => ChainError::NonFinite { layer, found },
-            ChainError::Complex { .. } => ChainError::Complex { layer },
-            ChainError::Range { .. } => ChainError::Range { layer },
-            other => other,
-        };
-        let mut chain =
-            Chain::new(std::slice::from_ref(w), SlopeRange::IDENTITY).map_err(named)?;
-        let mut scaled = chain.weights.swap_remove(0);
-        if let Some(shape) = self.shapes.last().copied() {
-            let points = shape.size[0] * shape.size[1];
-            let fewer = shape.channels > 0 && w.cols().is_multiple_of(shape.channels);
-            if w.cols() != shape.len() {
-                if !(fewer && w.cols() < shape.len() && points > 1) {
-                    return Err(FeatureMapError::Flattened {
-                        layer,
-                        takes: w.cols(),
-                        channels: shape.channels,
-                        height: shape.size[0],
-                        width: shape.size[1],
-                    });
-                }
-                self.pooled = Some(layer);
-            } else if flattening == Flattening::ChannelsFirst && points > 1 {
-                // maps keep channels fastest
-                let (rows, channels) = (scaled.nrows(), shape.channels);
-                scaled = dense::from_fn(rows, w.cols(), |i, j| {
-                    scaled[(i, (j % channels) * points + j / channels)]
-                });
-            }
-        } else {
-            self.shapes.push(Shape {
-                channels: w.cols(),
-                size: [1, 1],
-            });
-        }
-        self.shapes.push(Shape {
-            channels: w.rows(),
-            size: [1, 1],
-        });
-        self.layers.push(Layer::Dense {
-            scaled,
-            exponent: chain.exponents[0],
-            norm: chain.norms[0],
-        });
-        Ok(())
-    }
-
-    /// Feature maps: the input, then the output of each layer.
-    pub fn shapes(&self) -> &[Shape] {
-        &self.shapes
-    }
-
-    /// Certified enclosure of the norm of each layer; its upper end alone for large zero-padded ones. Calls
-    /// `progress` before each layer.
+    /// Certified enclosure of the norm of each layer; its upper end alone for zero-padded ones.
     pub fn norms(&self, progress: Option<Progress<'_>>) -> Vec<Enclosure> {
-        let all = self.layers.len();
-        let norm = |(k, layer): (usize, &Layer)| {
-            if let Some(tell) = progress {
-                tell(k, all);
-            }
-            match layer {
-                Layer::Dense { norm, .. } => *norm,
-                Layer::Convolution(c) => c.zero_padding_bound(),
+        let norm = |(k, layer): (usize, &Layer)| match layer {
+            Layer::Dense { norm, .. } => *norm,
+            Layer::Convolution(c) => {
+                let frequencies = |done, of| {
+                    if let Some(tell) = progress {
+                        tell(k, done, of);
+                    }
+                };
+                c.zero_padding_bound_with(Some(&frequencies))
             }
         };
         self.layers.iter().enumerate().map(norm).collect()
     }
 
     /// Every layer as a matrix with its power of two, if all are small and their entries exact.
-    fn explicit(&self) -> Option<Vec<(Matrix, i64)>> {
+    pub(super) fn explicit(&self) -> Option<Vec<(Matrix, i64)>> {
         if self.pooled.is_some() || self.shapes.iter().any(|s| s.len() > EXPLICIT_SIDE) {
             return None;
         }
@@ -343,7 +95,10 @@ impl FeatureMaps {
     }
 
     /// Biases of convolutions are one number for each channel; as many as outputs are wanted.
-    fn spread(&self, biases: &[Option<Vec<f64>>]) -> Result<Vec<Option<Vec<f64>>>, ChainError> {
+    pub(super) fn spread(
+        &self,
+        biases: &[Option<Vec<f64>>],
+    ) -> Result<Vec<Option<Vec<f64>>>, ChainError> {
         let mut all = Vec::with_capacity(self.layers.len());
         for (k, shape) in self.shapes[1..].iter().enumerate() {
             let bias = biases.get(k).and_then(Option::as_ref);
@@ -435,7 +190,7 @@ impl FeatureMaps {
         Ok(())
     }
 
-    fn large(
+    pub(super) fn large(
         &self,
         activated: Option<&Activated<'_>>,
         options: &OverviewOptions,
@@ -586,6 +341,3 @@ impl FeatureMaps {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;
