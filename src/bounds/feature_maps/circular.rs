@@ -35,8 +35,8 @@ pub(super) fn runs(layers: &[Option<&Convolution>], own: &[f64]) -> Option<f64> 
             continue;
         };
         let mut run = Run::start(first);
-        for to in from + 1..depth {
-            let Some(next) = layers[to].filter(|c| fits(first, c)) else {
+        for (to, next) in layers.iter().enumerate().skip(from + 1) {
+            let Some(next) = next.filter(|c| fits(first, c)) else {
                 break;
             };
             spent += cost(first, next, &run);
