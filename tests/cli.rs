@@ -4,6 +4,8 @@
 mod alpha;
 #[path = "cli/audit.rs"]
 mod audit;
+#[path = "cli/bounds.rs"]
+mod bounds;
 #[path = "cli/check.rs"]
 mod check;
 #[path = "cli/claims.rs"]

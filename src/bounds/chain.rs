@@ -43,6 +43,52 @@ pub enum ChainError {
         /// Counted from 1.
         layer: usize,
     },
+    /// A bias of another length than its layer has outputs.
+    #[error("layer {layer} gives {outputs} outputs, but its bias has {entries} entries")]
+    Bias {
+        /// Counted from 1.
+        layer: usize,
+        /// Length of the bias.
+        entries: usize,
+        /// Rows of the layer.
+        outputs: usize,
+    },
+    /// NaN or infinity in a bias.
+    #[error("the bias of layer {layer} holds {value} at [{index}]")]
+    BiasNonFinite {
+        /// Counted from 1.
+        layer: usize,
+        /// From 0.
+        index: usize,
+        /// The entry.
+        value: f64,
+    },
+    /// An input of the wrong length.
+    #[error("the input has {entries} entries, but the first layer takes {inputs}")]
+    Input {
+        /// Length of the input.
+        entries: usize,
+        /// Columns of the first layer.
+        inputs: usize,
+    },
+    /// NaN or infinity in an input.
+    #[error("the input holds {value} at [{index}]")]
+    InputNonFinite {
+        /// From 0.
+        index: usize,
+        /// The entry.
+        value: f64,
+    },
+    /// A residual branch that changes the width.
+    #[error("layer {layer} is {rows} x {cols}: a residual branch needs a square matrix")]
+    Branch {
+        /// Counted from 1.
+        layer: usize,
+        /// Its rows.
+        rows: usize,
+        /// Its columns.
+        cols: usize,
+    },
 }
 
 /// Layers `W_1..W_L` with one activation between each two; the last has none after it.

@@ -4,7 +4,7 @@ use super::operator::{OperatorError, OperatorOptions, operator_norm};
 use crate::linalg::condition::{
     ConditionError, ConditionOptions, Conditioning, Effort, Measured, Method, condition,
 };
-use crate::linalg::convolution::{Convolution, NoConvergence, ZeroPadded};
+use crate::linalg::convolution::{Convolution, NoConvergence, Progress, ZeroPadded};
 use crate::linalg::view::MatrixRef;
 use crate::scale::{Certainty, Enclosure};
 
@@ -78,13 +78,25 @@ pub fn convolution_condition(
     c: &Convolution,
     options: &ConvolutionOptions,
 ) -> Result<ConvolutionConditioning, ConvolutionError> {
+    convolution_condition_with(c, options, None)
+}
+
+/// The same, telling how many frequencies of a torus are done.
+///
+/// # Errors
+/// See [`ConvolutionError`].
+pub fn convolution_condition_with(
+    c: &Convolution,
+    options: &ConvolutionOptions,
+    progress: Option<Progress<'_>>,
+) -> Result<ConvolutionConditioning, ConvolutionError> {
     let (conditioning, bounds) = match (c.is_circular(), options.effort) {
-        (true, Effort::Certified) => (torus(c)?, Vec::new()),
-        _ if c.kernel().is_zero() => (torus(c)?, Vec::new()),
+        (true, Effort::Certified) => (torus(c, progress)?, Vec::new()),
+        _ if c.kernel().is_zero() => (torus(c, progress)?, Vec::new()),
         (true, _) => (torus_spectrum(c)?, Vec::new()),
         (false, _) => match explicit(c, options)? {
             Some(conditioning) => (conditioning, Vec::new()),
-            None => zero_padded(c, options)?,
+            None => zero_padded(c, options, progress)?,
         },
     };
     Ok(ConvolutionConditioning {
@@ -99,8 +111,11 @@ fn assemble(c: &Convolution, top: Measured, bottom: Measured, method: Method) ->
     Conditioning::of_map((c.rows(), c.cols()), element, top, bottom, method)
 }
 
-fn torus(c: &Convolution) -> Result<Conditioning, ConvolutionError> {
-    let x = c.torus_extremes();
+fn torus(
+    c: &Convolution,
+    progress: Option<Progress<'_>>,
+) -> Result<Conditioning, ConvolutionError> {
+    let x = c.torus_extremes_with(progress);
     let measured = |enclosure| Measured {
         enclosure,
         certainty: Certainty::Certified,
@@ -163,6 +178,7 @@ fn explicit(
 fn zero_padded(
     c: &Convolution,
     options: &ConvolutionOptions,
+    progress: Option<Progress<'_>>,
 ) -> Result<(Conditioning, Vec<NormBound>), ConvolutionError> {
     let exponent = c.kernel().exponent();
     let point = |x: f64| Enclosure::point(x, exponent).unwrap_or(Enclosure::UNKNOWN);
@@ -175,7 +191,7 @@ fn zero_padded(
         ..options.operator
     };
     let lanczos = operator_norm(&ZeroPadded::new(c), &operator)?;
-    let (_, _, above, _) = c.zero_padding_bound().scaled();
+    let (_, _, above, _) = c.zero_padding_bound_with(progress).scaled();
     let largest = Enclosure::new(lanczos.lower, lanczos.lower.min(above), above, exponent)
         .unwrap_or(Enclosure::UNKNOWN);
     let smallest = Enclosure::new(
@@ -247,7 +263,7 @@ mod tests {
         let c = conv(2, 10, Padding::Same);
         let options = ConvolutionOptions::default();
         let dense = explicit(&c, &options).unwrap().unwrap();
-        let (x, bounds) = zero_padded(&c, &options).unwrap();
+        let (x, bounds) = zero_padded(&c, &options, None).unwrap();
         let truth = dense.sigma_max.enclosure.to_linear().unwrap();
         let (_, lo, hi) = x.sigma_max.enclosure.to_linear().unwrap();
         assert!(

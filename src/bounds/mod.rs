@@ -7,9 +7,11 @@
     reason = "`!(x < limit)` also refuses NaN, which is what a proof must do"
 )]
 
+pub mod affine;
 pub mod chain;
 pub mod checks;
 pub mod convolution;
+pub mod feature_maps;
 pub mod jacobian;
 pub mod lipschitz;
 pub mod local;
@@ -17,6 +19,7 @@ pub mod operator;
 pub mod overview;
 pub mod perturbation;
 pub mod product;
+pub mod residual_chain;
 pub mod slope;
 
 use crate::scale::{Certainty, LogScale};

@@ -23,6 +23,22 @@ pub struct Overview {
 }
 
 impl Overview {
+    /// Puts bounds in order.
+    pub(in crate::bounds) fn new(
+        widths: Vec<usize>,
+        mut upper: Vec<Bound>,
+        mut lower: Vec<Bound>,
+    ) -> Overview {
+        upper.sort_by(|a, b| b.value.ln().total_cmp(&a.value.ln()));
+        lower.sort_by(|a, b| a.value.ln().total_cmp(&b.value.ln()));
+        Overview {
+            depth: widths.len() - 1,
+            widths,
+            upper,
+            lower,
+        }
+    }
+
     /// `log10` of the tightest upper bound over the largest lower one; `None` without a lower one.
     pub fn slack_log10(&self) -> Option<f64> {
         let upper = self.upper.last()?.value.log10();
@@ -52,6 +68,19 @@ impl Default for OverviewOptions {
     }
 }
 
+/// An activation between layers, and where it is evaluated.
+#[derive(Clone, Copy, Debug)]
+pub struct Activated<'a> {
+    /// The activation.
+    pub activation: &'a Activation,
+    /// Its sector.
+    pub slope: SlopeRange,
+    /// Biases of the layers: none at all, or an entry for each layer. They do not enter the upper bounds.
+    pub biases: &'a [Option<Vec<f64>>],
+    /// An input at which the norm of the Jacobian is computed beside random ones.
+    pub at: Option<&'a [f64]>,
+}
+
 /// Bounds a chain: with an activation of that sector between layers, or the plain product (`None`).
 ///
 /// # Errors
@@ -59,16 +88,10 @@ impl Default for OverviewOptions {
 /// [`ChainError`].
 pub fn overview(
     layers: &[MatrixRef<'_>],
-    activation: Option<(&Activation, SlopeRange)>,
+    activation: Option<&Activated<'_>>,
     options: &OverviewOptions,
 ) -> Result<Overview, ChainError> {
-    let slope = activation.map_or(
-        SlopeRange {
-            lower: 1.0,
-            upper: 1.0,
-        },
-        |a| a.1,
-    );
+    let slope = activation.map_or(SlopeRange::IDENTITY, |a| a.slope);
     let chain = Chain::new(layers, slope)?;
     let plain = product::upper_bounds(layers)?;
     let (mut upper, mut lower);
@@ -78,7 +101,7 @@ pub fn overview(
             lower = product::lower_bounds(layers)?;
             lower.extend(computed(layers));
         }
-        Some((phi, slope)) => {
+        Some(a) => {
             // what does not multiply layers out holds for slopes of absolute value 1, and scales with them
             let gain = slope.lipschitz().ln() * (chain.depth() - 1) as f64;
             let scaled = |b: Bound| Bound {
@@ -92,30 +115,48 @@ pub fn overview(
                 .map(scaled)
                 .collect::<Vec<_>>();
             upper.extend(lipschitz(&chain, &options.lipschitz).all);
-            lower = Vec::new();
-            if let Some(s) = local::sampled(&chain, phi, options.points, options.seed) {
-                let estimate = |name, value| Bound {
-                    name,
-                    value,
-                    certainty: Certainty::Estimate,
-                };
-                lower.push(estimate("median norm at sampled points", s.median));
-                lower.push(estimate("largest norm at sampled points", s.largest));
+            let network = local::Network::of_chain(&chain, a.biases, a.activation)?;
+            lower = sampled(&network, options.points, local::ITERATIONS, options.seed);
+            if let Some(x) = a.at {
+                lower.extend(at_input(local::norm_at(&chain, a.biases, a.activation, x)?));
             }
         }
     }
-    upper.sort_by(|a, b| b.value.ln().total_cmp(&a.value.ln()));
-    lower.sort_by(|a, b| a.value.ln().total_cmp(&b.value.ln()));
-    Ok(Overview {
-        depth: chain.depth(),
-        widths: chain.widths(),
-        upper,
-        lower,
-    })
+    Ok(Overview::new(chain.widths(), upper, lower))
+}
+
+/// Norms of the Jacobian at random inputs.
+pub(in crate::bounds) fn sampled(
+    network: &local::Network<'_>,
+    points: usize,
+    iterations: usize,
+    seed: u64,
+) -> Vec<Bound> {
+    let found = network.sampled(points, iterations, seed);
+    let bounds = found.map(|s| {
+        [
+            estimate("median norm at sampled points", s.median),
+            estimate("largest norm at sampled points", s.largest),
+        ]
+    });
+    bounds.into_iter().flatten().collect()
+}
+
+/// The norm of the Jacobian at the input that was asked for.
+pub(in crate::bounds) fn at_input(value: Option<LogScale>) -> Option<Bound> {
+    value.map(|v| estimate("norm at the given input", v))
+}
+
+fn estimate(name: &'static str, value: LogScale) -> Bound {
+    Bound {
+        name,
+        value,
+        certainty: Certainty::Estimate,
+    }
 }
 
 /// `x e^ln`, rounded up: the gain took three roundings, the sum one.
-fn raised(x: LogScale, ln: f64) -> LogScale {
+pub(in crate::bounds) fn raised(x: LogScale, ln: f64) -> LogScale {
     let sum = x.ln() + ln;
     let slack = 4.0 * f64::EPSILON * (ln.abs() + if sum.is_finite() { sum.abs() } else { 0.0 });
     LogScale::from_ln(sum + slack).unwrap_or(LogScale::INFINITY)
@@ -124,9 +165,5 @@ fn raised(x: LogScale, ln: f64) -> LogScale {
 /// The norm itself, computed from the singular values kept as logarithms.
 fn computed(layers: &[MatrixRef<'_>]) -> Option<Bound> {
     let s = spectrum(&mut MatrixChain::new(layers), &ProductOptions::default()).ok()?;
-    Some(Bound {
-        name: "computed norm of the product",
-        value: s.norm(),
-        certainty: Certainty::Estimate,
-    })
+    Some(estimate("computed norm of the product", s.norm()))
 }

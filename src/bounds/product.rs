@@ -27,13 +27,7 @@ const SEGMENT_FLOPS: f64 = 2e10;
 ///
 /// [`ChainError`].
 pub fn upper_bounds(layers: &[MatrixRef<'_>]) -> Result<Vec<Bound>, ChainError> {
-    let chain = Chain::new(
-        layers,
-        SlopeRange {
-            lower: 1.0,
-            upper: 1.0,
-        },
-    )?;
+    let chain = Chain::new(layers, SlopeRange::IDENTITY)?;
     if chain.vanishes() {
         return Ok(vec![certified("product of norms", f64::NEG_INFINITY)]);
     }
@@ -62,7 +56,7 @@ pub fn upper_bounds(layers: &[MatrixRef<'_>]) -> Result<Vec<Bound>, ChainError> 
     ])
 }
 
-fn certified(name: &'static str, ln: f64) -> Bound {
+pub(in crate::bounds) fn certified(name: &'static str, ln: f64) -> Bound {
     Bound {
         name,
         // NaN bounds nothing
@@ -72,13 +66,13 @@ fn certified(name: &'static str, ln: f64) -> Bound {
 }
 
 /// `ln` of the upper end of an enclosure, rounded up.
-fn ln_hi(e: &crate::scale::Enclosure) -> f64 {
+pub(in crate::bounds) fn ln_hi(e: &crate::scale::Enclosure) -> f64 {
     let x = e.log10().2 * std::f64::consts::LN_10;
     x + x.abs() * 4.0 * f64::EPSILON
 }
 
 /// Sum of logarithms, rounded up.
-fn sum_of_logs(terms: &mut dyn Iterator<Item = f64>) -> f64 {
+pub(in crate::bounds) fn sum_of_logs(terms: &mut dyn Iterator<Item = f64>) -> f64 {
     let (mut sum, mut size, mut count) = (0.0, 0.0, 0.0);
     for t in terms {
         sum += t;
@@ -201,7 +195,7 @@ impl Run {
     }
 }
 
-fn frobenius_up(m: &Matrix) -> f64 {
+pub(in crate::bounds) fn frobenius_up(m: &Matrix) -> f64 {
     let n = m.nrows();
     let squares = (0..m.ncols()).map(|j| {
         let c = m.col_as_slice(j);
@@ -260,13 +254,7 @@ fn segments(chain: &Chain) -> f64 {
 ///
 /// [`ChainError`].
 pub fn lower_bounds(layers: &[MatrixRef<'_>]) -> Result<Vec<Bound>, ChainError> {
-    let chain = Chain::new(
-        layers,
-        SlopeRange {
-            lower: 1.0,
-            upper: 1.0,
-        },
-    )?;
+    let chain = Chain::new(layers, SlopeRange::IDENTITY)?;
     let mut found = Vec::new();
     if let Some(ln) = vector(&chain) {
         found.push(certified("vector", ln));

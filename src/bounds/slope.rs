@@ -38,6 +38,12 @@ pub enum SlopeError {
 }
 
 impl SlopeRange {
+    /// No activation at all.
+    pub const IDENTITY: SlopeRange = SlopeRange {
+        lower: 1.0,
+        upper: 1.0,
+    };
+
     /// A range of the caller's own.
     ///
     /// # Errors
@@ -101,5 +107,48 @@ impl SlopeRange {
     /// Greatest absolute slope, the Lipschitz constant of the activation.
     pub fn lipschitz(self) -> f64 {
         self.lower.abs().max(self.upper.abs())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Theorem: slope-ranges. The factors of `phi''` whose roots make the extremes, each with a derivative of size 1 at
+    /// the root, change sign within a unit of the tenth decimal; and `phi'` there is the constant.
+    #[test]
+    fn roots_of_the_second_derivative_are_bracketed() {
+        let silu = |x: f64| 2.0 - x * (0.5 * x).tanh();
+        let gelu = |x: f64| {
+            let (a, c) = (0.044715, (2.0 / std::f64::consts::PI).sqrt());
+            let (square, u) = (x * x, c * (x + a * x * x * x));
+            let first = (1.0 + 6.0 * a * square) / (c * x * (1.0 + 3.0 * a * square).powi(2));
+            first - u.tanh()
+        };
+        let mish = |x: f64| {
+            let s = 1.0 / (1.0 + (-x).exp());
+            let t = x.exp().ln_1p().tanh();
+            2.0 + x * ((1.0 - s) - 2.0 * t * s)
+        };
+        type Factor<'a> = &'a dyn Fn(f64) -> f64;
+        let cases: [(Factor<'_>, f64, Activation, bool); 4] = [
+            (&silu, 2.399_357_280_5, Activation::Silu, true),
+            (&gelu, 1.418_504_008_8, Activation::GeluTanh, true),
+            (&mish, -2.256_376_396_4, Activation::Mish, false),
+            (&mish, 1.490_571_179_5, Activation::Mish, true),
+        ];
+        for (factor, root, phi, top) in cases {
+            let (below, above) = (factor(root - 1e-10), factor(root + 1e-10));
+            assert!(below * above < 0.0, "{phi} {root}: {below:e} {above:e}");
+            // far above the rounding of the factor
+            assert!(below.abs().min(above.abs()) > 1e-13, "{phi} {root}");
+            let range = SlopeRange::of(&phi).unwrap();
+            let wanted = if top { range.upper } else { range.lower };
+            // rounded outward in the fifteenth decimal, and the derivative itself rounds
+            assert!(
+                (phi.derivative(root) - wanted).abs() < 3e-15,
+                "{phi} {root}"
+            );
+        }
     }
 }

@@ -11,6 +11,7 @@ use super::args_step::{STEP_HELP, StepArgs};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use isometer::linalg::condition::{Effort, Norm};
+use isometer::linalg::product::GaussianChain;
 use isometer::report::Format;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -296,24 +297,44 @@ floating point number; log10 kappa and log10 of the norm are given beside the pr
 layers' own norms, which bounds them. Their difference is the slack: orders of magnitude by which
 multiplying norms overstates what the product does.";
 
-/// `isometer product`.
+/// The layers of a chain: read, or drawn.
 #[derive(Args, Debug)]
-pub struct ProductArgs {
-    /// The layers, first applied first; a source with several tensors gives them in its own order
-    #[arg(value_name = "SOURCE", value_hint = ValueHint::AnyPath, required_unless_present = "gaussian", conflicts_with = "gaussian")]
+pub struct ChainArgs {
+    /// The layers, first applied first, each OUTPUTS x INPUTS; a source with several tensors gives them in its own order
+    #[arg(value_name = "SOURCE", value_hint = ValueHint::AnyPath, conflicts_with = "gaussian")]
     pub sources: Vec<String>,
     /// Random layers instead of sources: DEPTH square matrices of size WIDTH, entries N(0, 1)
     #[arg(long, value_name = "DEPTHxWIDTH", value_parser = depth_by_width)]
     pub gaussian: Option<(usize, usize)>,
+    /// Which tensors.
+    #[command(flatten)]
+    pub filter: Filter,
+}
+
+impl ChainArgs {
+    /// The random layers asked for, times `alpha`.
+    pub fn drawn(&self, alpha: Option<f64>, seed: u64) -> Option<GaussianChain> {
+        self.gaussian.map(|(depth, width)| GaussianChain {
+            depth,
+            width,
+            alpha: alpha.unwrap_or(1.0),
+            seed,
+        })
+    }
+}
+
+/// `isometer product`.
+#[derive(Args, Debug)]
+pub struct ProductArgs {
+    /// The layers.
+    #[command(flatten)]
+    pub chain: ChainArgs,
     /// Scalar that multiplies every random layer
     #[arg(long, value_name = "A", requires = "gaussian", value_parser = finite, allow_negative_numbers = true)]
     pub alpha: Option<f64>,
     /// Only the K largest singular values
     #[arg(long, value_name = "K", value_parser = at_least_one)]
     pub leading: Option<usize>,
-    /// Which tensors.
-    #[command(flatten)]
-    pub filter: Filter,
 }
 
 pub(super) fn depth_by_width(text: &str) -> Result<(usize, usize), String> {

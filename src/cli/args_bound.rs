@@ -1,39 +1,43 @@
 //! Arguments of `isometer bound`.
 
-use super::args::{Filter, at_least_one, depth_by_width, finite};
+use super::args::{ChainArgs, at_least_one, finite};
+use super::args_conv::ConvArgs;
+use super::model::ModelArgs;
 use clap::{Args, ValueHint};
-use isometer::network::activation::Activation;
 
 pub const BOUND_HELP: &str = "\
 Examples:
   isometer bound layer0.npy layer1.npy layer2.npy       the plain product, layer0 applied first
   isometer bound mlp.safetensors --include '*.weight' --activation relu
+  isometer bound mlp.npz --activation tanh --at x.npy   and the Jacobian at an input, with biases
+  isometer bound cnn.safetensors --conv 32x32 --padding zeros --activation relu
   isometer bound --gaussian 20x32 --alpha 0.25 --activation relu
+  isometer bound --depth 20 --width 128 --activation tanh --init xavier_normal
   isometer bound mlp.npz --slopes 0:1.13                any activation with slopes in that range
 
 Without an activation the bounds are on the spectral norm of the product, with one on the Lipschitz constant of
-the network in the Euclidean norm, for any biases. All upper bounds include rounding. The slack is the
-tightest upper bound over the largest value found from below, in orders of magnitude.";
+the network in the Euclidean norm, for any biases. Upper bounds marked certified include rounding. The slack is
+the tightest upper bound over the largest value found from below, in orders of magnitude. Biases
+(NAME.bias beside NAME.weight, b1 beside W1, or one vector for each matrix of a file without such names) decide
+where the activation is evaluated, so they matter to the lower bounds alone.
+
+With --conv HxW tensors with 3 or 4 axes are convolutions, the first on an input of that size; the sizes of
+the others follow. Dense layers may come after them. A dense layer that reads fewer points than the feature
+map has is taken to stand behind a pooling that does not stretch.
+
+With model flags a network is drawn (--seed). Normalization and dropout are refused: the first has no
+useful global bound, the second is no part of the trained map.";
 
 /// `isometer bound`.
 #[derive(Args, Debug)]
 pub struct BoundArgs {
-    /// The layers, first applied first, each OUTPUTS x INPUTS; a source with several tensors gives them in its own order
-    #[arg(value_name = "SOURCE", value_hint = ValueHint::AnyPath, required_unless_present = "gaussian", conflicts_with = "gaussian")]
-    pub sources: Vec<String>,
-    /// Random layers instead of sources: DEPTH square matrices of size WIDTH, entries N(0, 1)
-    #[arg(long, value_name = "DEPTHxWIDTH", value_parser = depth_by_width)]
-    pub gaussian: Option<(usize, usize)>,
-    /// Scalar that multiplies every random layer
-    #[arg(long, value_name = "A", requires = "gaussian", value_parser = finite, allow_negative_numbers = true)]
-    pub alpha: Option<f64>,
-    /// Activation between layers; without one, the plain product
-    #[arg(long, value_name = "NAME")]
-    pub activation: Option<Activation>,
+    /// The layers.
+    #[command(flatten)]
+    pub chain: ChainArgs,
     /// Range of the slopes of an activation that has no name here
     #[arg(long, value_name = "LOW:HIGH", value_parser = slopes, conflicts_with = "activation", allow_hyphen_values = true)]
     pub slopes: Option<(f64, f64)>,
-    /// Layers are stored INPUTS x OUTPUTS (Keras, GPT-2)
+    /// Matrices are stored INPUTS x OUTPUTS (Keras, GPT-2)
     #[arg(long)]
     pub transposed: bool,
     /// Iterations of the search for a certificate
@@ -45,9 +49,15 @@ pub struct BoundArgs {
     /// Exit with code 1 if the tightest upper bound exceeds K
     #[arg(long, value_name = "K", value_parser = finite)]
     pub fail_above: Option<f64>,
-    /// Which tensors.
+    /// An input, as a tensor of any shape: the norm of the Jacobian there as well
+    #[arg(long, value_name = "SOURCE", value_hint = ValueHint::FilePath)]
+    pub at: Option<String>,
+    /// How kernels act.
     #[command(flatten)]
-    pub filter: Filter,
+    pub conv: ConvArgs,
+    /// A network to draw instead.
+    #[command(flatten)]
+    pub model: ModelArgs,
 }
 
 fn slopes(text: &str) -> Result<(f64, f64), String> {

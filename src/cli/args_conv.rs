@@ -1,4 +1,4 @@
-//! `cond --conv`: how a tensor acts as a convolution.
+//! `--conv`: how a tensor acts as a convolution.
 
 use clap::{Args, ValueEnum};
 use isometer::linalg::convolution::{Geometry, Layout, Padding};
@@ -30,13 +30,14 @@ pub struct ConvArgs {
     /// Take tensors with 3 or 4 axes as convolutions of an input of this size (N for 1-D kernels)
     #[arg(long, value_name = "HxW", value_parser = sides)]
     conv: Option<Sides>,
-    /// Stride, for both axes or as HxW
-    #[arg(long, value_name = "S", requires = "conv", default_value = "1", value_parser = sides)]
-    stride: Sides,
+    /// Stride, for both axes or as HxW; `bound` takes one for each convolution, as in 2,1,1
+    #[arg(long, value_name = "S", requires = "conv", default_value = "1", value_delimiter = ',', value_parser = sides)]
+    stride: Vec<Sides>,
     /// Dilation, for both axes or as HxW
     #[arg(long, value_name = "D", requires = "conv", default_value = "1", value_parser = sides)]
     dilation: Sides,
-    /// Groups that channels are shared out into; as many as channels for a depthwise kernel
+    /// Groups that channels are shared out into; as many as channels for a depthwise kernel (in a
+    /// chain those of the first layer: later ones follow from their channels)
     #[arg(long, value_name = "G", requires = "conv", default_value_t = 1, value_parser = super::args::at_least_one)]
     groups: usize,
     /// What surrounds the input: circular, zeros (the size is kept at stride 1) or zeros:P
@@ -70,8 +71,14 @@ impl ConvArgs {
         self.conv.is_some()
     }
 
-    /// The geometry for a tensor of this shape, if it is to be taken as a convolution.
-    pub fn geometry(&self, shape: &[usize]) -> Option<Geometry> {
+    /// Strides given.
+    pub fn strides(&self) -> usize {
+        self.stride.len()
+    }
+
+    /// The geometry for a tensor of this shape, if it is to be taken as a convolution: number `k` of a chain, from
+    /// 0.
+    pub fn geometry(&self, shape: &[usize], k: usize) -> Option<Geometry> {
         let axes = match shape.len() {
             3 => 1,
             4 => 2,
@@ -79,7 +86,7 @@ impl ConvArgs {
         };
         Some(Geometry {
             size: self.conv?.of(axes, 1),
-            stride: self.stride.of(axes, 1),
+            stride: self.stride.get(k).or(self.stride.first())?.of(axes, 1),
             dilation: self.dilation.of(axes, 1),
             padding: self.padding,
         })

@@ -4,12 +4,14 @@ use super::args::{CondArgs, Global};
 use super::exit::{BadFlag, Exit, Outcome};
 use super::output::Output;
 use super::{sources, threads};
-use isometer::bounds::convolution::{ConvolutionError, ConvolutionOptions, convolution_condition};
+use isometer::bounds::convolution::{
+    ConvolutionError, ConvolutionOptions, convolution_condition_with,
+};
 use isometer::bounds::operator::OperatorOptions;
 use isometer::linalg::condition::{
     ConditionError, ConditionOptions, Conditioning, Norm, condition,
 };
-use isometer::linalg::convolution::{Convolution, Geometry, Kernel, KernelError};
+use isometer::linalg::convolution::{Convolution, Geometry, Kernel, KernelError, Progress};
 use isometer::linalg::view::MatrixRef;
 use isometer::report::cond::{Report, Row, SkipKind, Skipped, Verdict};
 use isometer::report::convolution::Detail;
@@ -21,6 +23,13 @@ pub fn run(args: &CondArgs, global: &Global, output: &Output) -> anyhow::Result<
         return Err(BadFlag {
             flag: "--norm",
             message: "the condition number of a convolution is that of the spectral norm".into(),
+        }
+        .into());
+    }
+    if args.conv.strides() > 1 {
+        return Err(BadFlag {
+            flag: "--stride",
+            message: "one stride for all; a list is for the layers of a chain (bound)".into(),
         }
         .into());
     }
@@ -45,7 +54,10 @@ pub fn run(args: &CondArgs, global: &Global, output: &Output) -> anyhow::Result<
     if !args.conv.wanted() && flattened.count() > 0 {
         output.note("tensors with 3 or 4 axes are taken as matrices of the first axis by the others; --conv HxW gives the convolution's own norm");
     }
-    let progress = output.progress(opened.items.len());
+    // even one convolution can take minutes
+    let bars = if args.conv.wanted() { 2 } else { 1 };
+    let progress = output.progress(opened.items.len().max(bars));
+    progress.set_length(opened.items.len() as u64);
     let mut last_error = None;
     for item in &opened.items {
         progress.set_message(item.label.clone());
@@ -77,17 +89,21 @@ pub fn run(args: &CondArgs, global: &Global, output: &Output) -> anyhow::Result<
                     conditioning,
                     convolution,
                 };
-                let found = match args.conv.geometry(&item.shape) {
+                let found = match args.conv.geometry(&item.shape, 0) {
                     None => {
                         threads::prepare(global, matrix.rows(), matrix.cols());
                         condition(&matrix, &options)
                             .map(|c| row(&item.label, &item.source, c, None))
                             .map_err(|e| (skip_kind(&e), e.to_string()))
                     }
-                    Some(geometry) => convolution(&matrix, &item.shape, geometry, args, global)
-                        .map(|(c, detail)| {
-                            row(bare(&item.label), bare(&item.source), c, Some(detail))
-                        }),
+                    Some(geometry) => {
+                        let label = bare(&item.label);
+                        let tell = |done: usize, of: usize| {
+                            progress.set_message(frequencies(label, done, of));
+                        };
+                        convolution(&matrix, &item.shape, geometry, args, global, &tell)
+                            .map(|(c, detail)| row(label, bare(&item.source), c, Some(detail)))
+                    }
                 };
                 match found {
                     Ok(row) => report.rows.push(row),
@@ -117,8 +133,13 @@ pub fn run(args: &CondArgs, global: &Global, output: &Output) -> anyhow::Result<
 }
 
 /// A name without the suffix that says a tensor was reshaped.
-fn bare(name: &str) -> &str {
+pub(super) fn bare(name: &str) -> &str {
     name.split_once("#reshape").map_or(name, |(name, _)| name)
+}
+
+/// How far a convolution is, for the progress bar.
+pub(super) fn frequencies(name: &str, done: usize, of: usize) -> String {
+    format!("{name}: {done} of {of} frequencies")
 }
 
 /// The tensor as the convolution it is.
@@ -128,6 +149,7 @@ fn convolution(
     geometry: Geometry,
     args: &CondArgs,
     global: &Global,
+    progress: Progress<'_>,
 ) -> Result<(Conditioning, Detail), (SkipKind, String)> {
     let layout = args.conv.layout();
     let kernel = Kernel::new(matrix, shape, layout, args.conv.groups()).map_err(|e| {
@@ -148,7 +170,7 @@ fn convolution(
             ..OperatorOptions::default()
         },
     };
-    let found = convolution_condition(&c, &options).map_err(|e| {
+    let found = convolution_condition_with(&c, &options, Some(progress)).map_err(|e| {
         let kind = match &e {
             ConvolutionError::Explicit(inner) => skip_kind(inner),
             _ => SkipKind::NoConvergence,

@@ -12,6 +12,7 @@ mod args_conv;
 mod args_network;
 mod args_step;
 mod audit;
+mod biases;
 mod bound;
 mod check;
 mod claims;

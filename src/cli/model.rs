@@ -94,6 +94,39 @@ impl ModelArgs {
         self.model.is_some() || self.depth.is_some() || !self.widths.is_empty()
     }
 
+    /// The activation asked for on the command line.
+    pub fn activation(&self) -> Option<&Activation> {
+        self.activation.as_ref()
+    }
+
+    /// The multiplier asked for on the command line.
+    pub fn alpha(&self) -> Option<f64> {
+        self.alpha
+    }
+
+    /// The first flag given beyond those that mean something without a model: the activation and alpha.
+    pub fn beyond_activation(&self) -> Option<&'static str> {
+        [
+            ("--model", self.model.is_some()),
+            ("--depth", self.depth.is_some()),
+            ("--widths", !self.widths.is_empty()),
+            ("--init", self.init.is_some()),
+            ("--sigma-w2", self.sigma_w2.is_some()),
+            ("--sigma-b2", self.sigma_b2.is_some()),
+            ("--bias", self.bias.is_some()),
+            ("--alpha-at", self.alpha_at.is_some()),
+            ("--normalization", self.normalization.is_some()),
+            ("--normalization-after", self.normalization_after),
+            ("--residual", self.residual.is_some()),
+            ("--dropout", self.dropout.is_some()),
+            ("--readout", self.readout.is_some()),
+            ("--format-bits", self.format_bits.is_some()),
+            ("--tied", self.tied),
+        ]
+        .into_iter()
+        .find_map(|(flag, given)| given.then_some(flag))
+    }
+
     /// The number format asked for on the command line.
     pub fn format_bits(&self) -> Option<NumberFormat> {
         self.format_bits

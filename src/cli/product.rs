@@ -7,7 +7,7 @@ use super::{sources, threads};
 use anyhow::anyhow;
 use isometer::formats::Tensor;
 use isometer::linalg::product::{
-    GaussianChain, LayerSource, MatrixChain, ProductError, ProductOptions, leading, spectrum,
+    LayerSource, MatrixChain, ProductError, ProductOptions, leading, spectrum,
 };
 use isometer::report::document;
 use isometer::report::product::{Report, Values};
@@ -16,22 +16,25 @@ use std::cell::Cell;
 
 /// Reads the chain, or draws it, and reports its singular values.
 pub fn run(args: &ProductArgs, global: &Global, output: &Output) -> anyhow::Result<Outcome> {
-    if let Some((depth, width)) = args.gaussian {
+    if let Some(mut chain) = args.chain.drawn(args.alpha, global.seed) {
+        let width = chain.width;
         threads::prepare(global, width, width);
-        let mut chain = GaussianChain {
-            depth,
-            width,
-            alpha: args.alpha.unwrap_or(1.0),
-            seed: global.seed,
-        };
         let name = |k: usize| format!("layer {k}");
         return compute(&mut chain, (width, width), args, output, &name, Vec::new());
     }
-    let opened = sources::open(&args.sources, &args.filter)?;
+    if args.chain.sources.is_empty() {
+        return Err(BadFlag {
+            flag: "SOURCE",
+            message: "which layers? give files, or --gaussian DEPTHxWIDTH".into(),
+        }
+        .into());
+    }
+    let opened = sources::open(&args.chain.sources, &args.chain.filter)?;
     let sources::Layers {
         names,
         tensors,
         skipped,
+        ..
     } = opened.layers(output)?;
     let matrices = tensors
         .iter()

@@ -59,7 +59,8 @@ pub struct Item {
     pub shape: Vec<usize>,
     /// Why it is no matrix, if it is none.
     pub skip: Option<(SkipKind, String)>,
-    collection: usize,
+    /// Which of the sources it is from.
+    pub collection: usize,
     entry: usize,
 }
 
@@ -76,6 +77,8 @@ pub struct Opened {
 pub struct Layers {
     /// The label of each.
     pub names: Vec<String>,
+    /// The shape of each as stored.
+    pub shapes: Vec<Vec<usize>>,
     /// What was read.
     pub tensors: Vec<Tensor>,
     /// Tensors that are no matrices.
@@ -120,6 +123,7 @@ impl Opened {
         }
         let mut layers = Layers {
             names: Vec::new(),
+            shapes: Vec::new(),
             tensors: Vec::new(),
             skipped: Vec::new(),
         };
@@ -133,6 +137,7 @@ impl Opened {
                 }),
                 None => {
                     layers.names.push(item.label.clone());
+                    layers.shapes.push(item.shape.clone());
                     layers.tensors.push(self.load(item)?);
                 }
             }

@@ -136,7 +136,7 @@ fn natural(a: &str, b: &str) -> Ordering {
 
 /// Names that the bias beside weights of this name may have: `fc1.weight` has `fc1.bias`,
 /// `dense/kernel:0` has `dense/bias:0`, `W1` has `b1`.
-fn bias_names(weights: &str) -> Vec<String> {
+pub fn bias_names(weights: &str) -> Vec<String> {
     let pairs = [
         ("weight", "bias"),
         ("kernel", "bias"),

@@ -20,7 +20,7 @@ mod trace;
 mod truncated;
 mod weights;
 
-pub use checkpoint::{CheckpointError, FromCheckpoint, Layout, dense_layers};
+pub use checkpoint::{CheckpointError, FromCheckpoint, Layout, bias_names, dense_layers};
 pub use dense::Dense;
 pub use draw::{DrawError, MAX_WEIGHTS};
 pub use gradients::Gradients;

@@ -4,7 +4,9 @@ use super::cond::Skipped;
 use super::table::{Column, Table, csv};
 use super::{Format, Style, document};
 use crate::bounds::Bound;
+use crate::bounds::feature_maps::{FeatureMapOverview, Shape};
 use crate::bounds::overview::Overview;
+use crate::scale::Certainty;
 use serde_json::{Map, Value, json};
 
 /// Everything `isometer bound` has to say.
@@ -14,8 +16,66 @@ pub struct Report {
     pub overview: Overview,
     /// Activation between layers, with the range of its slopes; none for a plain product.
     pub activation: Option<(String, f64, f64)>,
-    /// Tensors of the sources that are no layers.
+    /// Tensors of the sources that are neither layers nor biases.
     pub skipped: Vec<Skipped>,
+    /// Layers with a bias.
+    pub biases: usize,
+    /// Scale of residual branches, if there are any.
+    pub branch: Option<f64>,
+    /// The description of a drawn network.
+    pub model: Option<String>,
+    /// Feature maps, of a network of convolutions.
+    pub maps: Option<Maps>,
+}
+
+/// A network of convolutions.
+#[derive(Clone, Debug)]
+pub struct Maps {
+    /// Names of the layers.
+    pub names: Vec<String>,
+    /// What was found.
+    pub found: FeatureMapOverview,
+}
+
+impl Maps {
+    fn shape(shape: &Shape) -> String {
+        match shape.size {
+            [1, 1] => shape.channels.to_string(),
+            [1, n] => format!("{}x{n}", shape.channels),
+            [h, w] => format!("{}x{h}x{w}", shape.channels),
+        }
+    }
+
+    fn json(&self) -> Value {
+        let mut all = Vec::new();
+        for (k, (name, norm)) in self.names.iter().zip(&self.found.norms).enumerate() {
+            let side = |s: &Shape| json!([s.channels, s.size[0], s.size[1]]);
+            all.push(json!({
+                "name": name,
+                "input": side(&self.found.shapes[k]),
+                "output": side(&self.found.shapes[k + 1]),
+                "log10_norm_bound": document::number(norm.log10().2),
+            }));
+        }
+        Value::Array(all)
+    }
+
+    fn remarks(&self) -> Vec<String> {
+        let shapes: Vec<String> = self.found.shapes.iter().map(Maps::shape).collect();
+        let mut all = vec![format!("feature maps: {}", shapes.join(" -> "))];
+        if let Some(layer) = self.found.pooled {
+            all.push(format!(
+                "{} reads fewer points than the feature map has: something that does not stretch is taken to pool before it, and only norms of layers are multiplied",
+                self.names[layer - 1]
+            ));
+        }
+        if let Some(p) = self.found.failure_probability {
+            all.push(format!(
+                "a probabilistic bound is wrong with probability {p:e}"
+            ));
+        }
+        all
+    }
 }
 
 impl Report {
@@ -104,15 +164,32 @@ impl Report {
             map.insert("activation".into(), json!(name));
             map.insert("slopes".into(), json!([lower, upper]));
         }
+        map.insert("biases".into(), json!(self.biases));
+        if let Some(beta) = self.branch {
+            map.insert("residual_beta".into(), json!(beta));
+        }
+        if let Some(model) = &self.model {
+            map.insert("model".into(), json!(model));
+        }
+        if let Some(maps) = &self.maps {
+            map.insert("feature_maps".into(), maps.json());
+            let pooled = maps.found.pooled.map(|k| maps.names[k - 1].clone());
+            map.insert("pooled_before".into(), json!(pooled));
+        }
         let bounds: Vec<Value> = self
             .rows()
             .map(|(kind, b)| {
-                json!({
+                let mut bound = json!({
                     "name": b.name,
                     "kind": kind,
                     "log10": document::number(b.value.log10()),
                     "certainty": b.certainty.as_str(),
-                })
+                });
+                let failure = self.maps.as_ref().and_then(|m| m.found.failure_probability);
+                if let (Certainty::Probabilistic, Some(p)) = (b.certainty, failure) {
+                    bound["failure_probability"] = json!(p);
+                }
+                bound
             })
             .collect();
         map.insert("bounds".into(), Value::Array(bounds));
@@ -132,10 +209,22 @@ impl Report {
     fn table(&self) -> Table {
         let mut remarks = Vec::new();
         if let Some((name, lower, upper)) = &self.activation {
+            let place = match self.branch {
+                Some(beta) => format!("in residual branches times {beta}"),
+                None => "between them".into(),
+            };
+            let biases = match self.biases {
+                0 => "biases do not matter to the upper bounds, and are taken as 0 for the lower ones".into(),
+                1 => "one bias enters the lower bounds and does not matter to the upper ones".into(),
+                n => format!("{n} biases enter the lower bounds and do not matter to the upper ones"),
+            };
             remarks.push(format!(
-                "{} layers with {name} between them (slopes {lower} to {upper}); biases do not matter to the upper bounds, and are taken as 0 for the lower ones",
+                "{} layers with {name} {place} (slopes {lower} to {upper}); {biases}",
                 self.overview.depth
             ));
+        }
+        if let Some(maps) = &self.maps {
+            remarks.extend(maps.remarks());
         }
         if !self.skipped.is_empty() {
             remarks.push(format!(

@@ -332,7 +332,7 @@ mod a_turning_branch_stretches_less_than_its_norm {
 /// Theorem: attention-jacobian.
 mod attention_is_bounded_by_three_terms {
     use super::*;
-    use attention::{Attention, Head};
+    use attention::{Attention, Head, MultiHead};
 
     fn drawn(seed: u64, tokens: usize) -> (Head, Vec<f64>) {
         let mut rng = stream(seed, 0, Purpose::Probe);
@@ -358,6 +358,56 @@ mod attention_is_bounded_by_three_terms {
             .to_linear()
             .expect("in range");
         value
+    }
+
+    fn norm_of(at: &MultiHead, inputs: usize) -> f64 {
+        let j = at.jacobian();
+        let view = MatrixRef::row_major(&j, at.output().len(), inputs).expect("a matrix");
+        let norm = norms::two(&view).expect("finite").to_linear();
+        norm.expect("in range").0
+    }
+
+    /// Several heads: the closed form is the sum of what the heads do, moves as differences say, and is bounded.
+    #[test]
+    fn holds_for_several_heads() {
+        check(
+            (any::<u64>(), 1usize..5, 1usize..4),
+            |(seed, tokens, count)| {
+                let (first, x) = drawn(seed, tokens);
+                let more = (1..count as u64).map(|k| drawn(seed.wrapping_add(k), tokens).0);
+                let heads: Vec<Head> = std::iter::once(first).chain(more).collect();
+                let mut rng = stream(seed, 1, Purpose::Probe);
+                let projection: Vec<f64> = (0..6 * count)
+                    .map(|_| rng.random_range(-1.0..1.0))
+                    .collect();
+                let at = |x: &[f64]| MultiHead::at(&heads, &projection, x).expect("fits");
+                let (here, n) = (at(&x), x.len());
+                // entries that add up to 1 at most
+                let direction: Vec<f64> = (0..n)
+                    .map(|_| rng.random_range(-1.0..1.0) / n as f64)
+                    .collect();
+                let moved = here.jvp(&direction).expect("a tangent");
+                let j = here.jacobian();
+                // fourth-order differences: the 1e-9 of one head along one entry, times 26 = 5^5/5! for mixed
+                // derivatives, times the six columns that an output sums
+                let h = 2f64.powi(-10);
+                let f = |d: f64| {
+                    let y: Vec<f64> = x.iter().zip(&direction).map(|(x, v)| x + d * v).collect();
+                    at(&y).output()
+                };
+                let (a, b, c, d) = (f(2.0 * h), f(h), f(-h), f(-2.0 * h));
+                for (i, row) in j.chunks(n).enumerate() {
+                    let product: f64 = row.iter().zip(&direction).map(|(a, b)| a * b).sum();
+                    prop_assert!((product - moved[i]).abs() < 10.0 * rounding(n));
+                    let slope = (8.0 * (b[i] - c[i]) - (a[i] - d[i])) / (12.0 * h);
+                    prop_assert!((slope - moved[i]).abs() < 2e-7);
+                }
+                let (truth, bounds) = (norm_of(&here, n), here.bounds());
+                prop_assert!(truth <= bounds.upper * (1.0 + rounding(n)));
+                prop_assert!(bounds.upper <= bounds.upper_with_half * (1.0 + rounding(n)));
+                Ok(())
+            },
+        );
     }
 
     #[test]
@@ -398,7 +448,35 @@ mod attention_is_bounded_by_three_terms {
         let (head, x) = drawn(3, 1);
         let at = Attention::at(&head, &x).expect("fits");
         assert!((at.bounds().upper / norm(&at, 4) - 1.0).abs() < 1e-12);
-        assert_eq!(attention::multi_head(&[3.0, 4.0], 2.0), 10.0);
+        // heads of one token that read and write coordinates of their own, with equal norms: both bounds of several
+        // heads are attained
+        let head = |from: usize| Head {
+            width: 4,
+            key_width: 1,
+            value_width: 2,
+            query: vec![0.0; 4],
+            key: vec![0.0; 4],
+            value: (0..8)
+                .map(|e| f64::from(u8::from(e / 2 == from + e % 2)))
+                .collect(),
+        };
+        let identity: Vec<f64> = (0..16)
+            .map(|e| f64::from(u8::from(e / 4 == e % 4)))
+            .collect();
+        let one = MultiHead::at(&[head(0)], &identity[..8], &x).expect("fits");
+        assert!((one.bounds().upper - 1.0).abs() < 1e-12);
+        assert!((norm_of(&one, 4) - 1.0).abs() < 1e-12);
+        // a projection that reads the second head alone: the sum over heads is attained
+        let mut last = identity.clone();
+        last[..8].fill(0.0);
+        let two = MultiHead::at(&[head(0), head(2)], &last, &x).expect("fits");
+        assert!((two.bounds().upper - 1.0).abs() < 1e-12);
+        assert!((norm_of(&two, 4) - 1.0).abs() < 1e-12);
+        // heads that read the same coordinate and a projection that keeps them apart: the root of the sum of
+        // squares is attained
+        let both = MultiHead::at(&[head(0), head(0)], &identity, &x).expect("fits");
+        assert!((both.bounds().upper - 2f64.sqrt()).abs() < 1e-12);
+        assert!((norm_of(&both, 4) - 2f64.sqrt()).abs() < 1e-12);
     }
 
     #[test]
@@ -418,5 +496,18 @@ mod attention_is_bounded_by_three_terms {
             .expect_err("one value short")
             .to_string();
         assert!(message.contains("15 values where 12"), "{message}");
+        // heads whose blocks of the projection are exchanged are another map
+        let heads = [drawn(3, 4).0, drawn(4, 4).0];
+        let (blocks, x) = ([1.0, 0.0, 0.0, 1.0], drawn(3, 4).1);
+        let one = MultiHead::at(&heads, &[&blocks[..], &[0.0; 4]].concat(), &x).expect("fits");
+        let other = MultiHead::at(&heads, &[&[0.0; 4][..], &blocks].concat(), &x).expect("fits");
+        let away = |a: &[f64], b: &[f64]| a.iter().zip(b).any(|(a, b)| (a - b).abs() > 1e-3);
+        assert!(away(&one.jacobian(), &other.jacobian()));
+        assert!(!away(
+            &one.jacobian(),
+            &Attention::at(&heads[0], &x).expect("fits").jacobian()
+        ));
+        assert!(MultiHead::at(&heads, &[1.0; 6], &x).is_err());
+        assert!(MultiHead::at(&[], &[1.0; 6], &x).is_err());
     }
 }

@@ -217,9 +217,127 @@ impl Attention {
     }
 }
 
-/// Bound of several heads whose outputs are concatenated and projected: `sqrt(sum bound_h^2) |W_o|`.
-pub fn multi_head(heads: &[f64], projection_norm: f64) -> f64 {
-    heads.iter().map(|b| b * b).sum::<f64>().sqrt() * projection_norm
+/// Several heads at the same tokens, their outputs side by side and projected: `Y = [Y_1 .. Y_h] W_o`.
+#[derive(Clone, Debug)]
+pub struct MultiHead {
+    heads: Vec<Attention>,
+    /// `W_o`, as many rows as the heads give columns together.
+    projection: Matrix,
+}
+
+impl MultiHead {
+    /// Evaluates the heads at `tokens x width` activations, row-major, and projects them by `projection`
+    /// (row-major, one row for each column that the heads give together, head after head).
+    ///
+    /// # Errors
+    ///
+    /// No head, lengths that do not fit, NaN or infinities.
+    pub fn at(heads: &[Head], projection: &[f64], x: &[f64]) -> Result<MultiHead, JacobianError> {
+        let width = heads.first().ok_or(JacobianError::Empty)?.width;
+        if let Some(other) = heads.iter().find(|h| h.width != width) {
+            return Err(JacobianError::Length {
+                what: "width of a head",
+                given: other.width,
+                wanted: width,
+            });
+        }
+        let evaluated = heads
+            .iter()
+            .map(|h| Attention::at(h, x))
+            .collect::<Result<Vec<_>, _>>()?;
+        checked("output projection", projection)?;
+        let rows: usize = heads.iter().map(|h| h.value_width).sum();
+        if rows == 0 || !projection.len().is_multiple_of(rows) {
+            return Err(JacobianError::Length {
+                what: "output projection",
+                given: projection.len(),
+                wanted: projection.len().next_multiple_of(rows.max(1)),
+            });
+        }
+        Ok(MultiHead {
+            heads: evaluated,
+            projection: matrix(projection, rows, projection.len() / rows),
+        })
+    }
+
+    /// The rows of the projection that belong to head `h`.
+    fn block(&self, h: usize) -> Matrix {
+        let from: usize = self.heads[..h].iter().map(|a| a.v.ncols()).sum();
+        let rows = self.heads[h].v.ncols();
+        dense::from_fn(rows, self.projection.ncols(), |i, j| {
+            self.projection[(from + i, j)]
+        })
+    }
+
+    /// `Y_h W_h` summed over heads, `Y_h` of `tokens` rows, row-major.
+    fn projected(&self, outputs: impl Iterator<Item = Vec<f64>>) -> Vec<f64> {
+        let tokens = self.heads[0].tokens();
+        let mut sum = dense::from_fn(tokens, self.projection.ncols(), |_, _| 0.0);
+        for (h, y) in outputs.enumerate() {
+            let y = matrix(&y, tokens, self.heads[h].v.ncols());
+            sum += dense::product(y.as_ref(), self.block(h).as_ref());
+        }
+        rows(&sum)
+    }
+
+    /// Output, `tokens x columns of the projection`, row-major.
+    pub fn output(&self) -> Vec<f64> {
+        self.projected(self.heads.iter().map(Attention::output))
+    }
+
+    /// The Jacobian times `dX` (`tokens x width`, row-major).
+    ///
+    /// # Errors
+    ///
+    /// A wrong length.
+    pub fn jvp(&self, dx: &[f64]) -> Result<Vec<f64>, JacobianError> {
+        let parts = self
+            .heads
+            .iter()
+            .map(|a| a.jvp(dx))
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(self.projected(parts.into_iter()))
+    }
+
+    /// The explicit Jacobian, row-major: `tokens` times columns of the projection rows, `tokens width` columns.
+    pub fn jacobian(&self) -> Vec<f64> {
+        let (tokens, n) = (self.heads[0].tokens(), self.heads[0].x.ncols());
+        let (outputs, inputs) = (self.projection.ncols(), tokens * n);
+        let mut j = vec![0.0; tokens * outputs * inputs];
+        for (h, head) in self.heads.iter().enumerate() {
+            let own = head.jacobian();
+            let (w, dc) = (self.block(h), head.v.ncols());
+            for i in 0..tokens {
+                for (c, o) in (0..dc).flat_map(|c| (0..outputs).map(move |o| (c, o))) {
+                    let from = &own[(i * dc + c) * inputs..][..inputs];
+                    let to = &mut j[(i * outputs + o) * inputs..][..inputs];
+                    dense::axpy(w[(c, o)], from, to);
+                }
+            }
+        }
+        j
+    }
+
+    /// Bounds of the norm of the Jacobian: the better of `|W_o| sqrt(sum b_h^2)` and `sum b_h |W_h|`, `b_h` the bound
+    /// of head `h` and `W_h` its rows of `W_o`. Theorem: attention-jacobian.
+    pub fn bounds(&self) -> AttentionBounds {
+        let each: Vec<(AttentionBounds, f64)> = self
+            .heads
+            .iter()
+            .enumerate()
+            .map(|(h, a)| (a.bounds(), norm(&self.block(h))))
+            .collect();
+        let whole = norm(&self.projection);
+        let best = |pick: &dyn Fn(&AttentionBounds) -> f64| {
+            let stacked: f64 = each.iter().map(|(b, _)| pick(b).powi(2)).sum();
+            let summed: f64 = each.iter().map(|(b, w)| pick(b) * w).sum();
+            (stacked.sqrt() * whole).min(summed)
+        };
+        AttentionBounds {
+            upper: best(&|b| b.upper),
+            upper_with_half: best(&|b| b.upper_with_half),
+        }
+    }
 }
 
 fn matrix(x: &[f64], rows: usize, cols: usize) -> Matrix {

@@ -204,6 +204,14 @@ impl Kernel {
         self.data[(tap * self.outputs + o) * self.inputs + i]
     }
 
+    /// Scaled taps of all channels, each an `outputs x inputs-of-a-group` matrix.
+    pub(crate) fn matrices(&self) -> Vec<faer::Mat<f64>> {
+        let (m, n) = (self.outputs, self.inputs);
+        (0..self.taps[0] * self.taps[1])
+            .map(|tap| faer::Mat::from_fn(m, n, |o, i| self.at(tap, o, i)))
+            .collect()
+    }
+
     /// Scaled taps of one group, each an `outputs x inputs` matrix of that group in column-major order.
     pub(super) fn group(&self, g: usize) -> Vec<faer::Mat<f64>> {
         let out = self.outputs / self.groups;

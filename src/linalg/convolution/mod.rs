@@ -24,6 +24,9 @@ pub use zeros::ZeroPadded;
 use super::view::NonFinite;
 use crate::scale::Enclosure;
 
+/// What is told of a long computation: frequencies done, frequencies in all.
+pub type Progress<'a> = &'a dyn Fn(usize, usize);
+
 /// What surrounds the signal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Padding {

@@ -6,7 +6,7 @@
 //! candidates are enclosed one by one. Theorem: threshold-race.
 
 use super::symbol::{Frequency, Stencil, Symbol};
-use super::{Convolution, TorusExtremes};
+use super::{Convolution, Progress, TorusExtremes};
 use crate::linalg::condition::{ConditionOptions, condition};
 use crate::linalg::dense;
 use crate::linalg::norms;
@@ -246,12 +246,16 @@ impl Field<'_> {
     }
 
     /// Runs both races until every frequency is proved or seen.
-    fn run(&self, top: &mut Race, mut bottom: Option<&mut Race>) {
+    fn run(&self, top: &mut Race, mut bottom: Option<&mut Race>, progress: Option<Progress<'_>>) {
         let n = self.stencil.cols();
+        let all = self.items.len();
         // neighbouring frequencies have similar symbols: far apart ones find the record sooner
         let mut queue = scattered(self.items.len());
         let mut batch = 1;
         while !queue.is_empty() {
+            if let Some(tell) = progress {
+                tell(all - queue.len(), all);
+            }
             let now: Vec<usize> = queue.drain(..batch.min(queue.len())).collect();
             let t = top.threshold(n);
             let b = bottom.as_ref().map(|r| r.threshold(n));
@@ -450,13 +454,18 @@ impl Convolution {
     ///
     /// One Cholesky factorisation for each frequency of the half grid: `O(HW c^3)`.
     pub fn torus_norm(&self) -> Enclosure {
+        self.torus_norm_with(None)
+    }
+
+    /// The same, telling how many frequencies are done: with hundreds of channels that takes minutes.
+    pub fn torus_norm_with(&self, progress: Option<Progress<'_>>) -> Enclosure {
         if self.kernel().is_zero() {
             return Enclosure::ZERO;
         }
         let stencil = Stencil::new(&self.on_torus(self.geometry().size));
         let field = Field::of(&stencil);
         let mut top = Race::new(End::Top, field.items.len(), &stencil);
-        field.run(&mut top, None);
+        field.run(&mut top, None, progress);
         let (lo, hi) = field.top(&mut top);
         enclosure(top.record, lo, hi, self.kernel().exponent())
     }
@@ -466,6 +475,11 @@ impl Convolution {
     /// The lower limit of the smallest is positive where Gram matrices show it (kappa up to about 1e6), or
     /// where the few frequencies that come close to singular can be enclosed one by one; else it is 0.
     pub fn torus_extremes(&self) -> TorusExtremes {
+        self.torus_extremes_with(None)
+    }
+
+    /// The same, telling how many frequencies are done.
+    pub fn torus_extremes_with(&self, progress: Option<Progress<'_>>) -> TorusExtremes {
         if self.kernel().is_zero() {
             return TorusExtremes {
                 largest: Enclosure::ZERO,
@@ -479,11 +493,11 @@ impl Convolution {
         let deficient = stencil.deficiency();
         let exponent = self.kernel().exponent();
         let (smallest, remark) = if deficient.is_some() {
-            field.run(&mut top, None);
+            field.run(&mut top, None, progress);
             (Enclosure::ZERO, deficient)
         } else {
             let mut bottom = Race::new(End::Bottom, field.items.len(), &stencil);
-            field.run(&mut top, Some(&mut bottom));
+            field.run(&mut top, Some(&mut bottom), progress);
             let (lo, hi) = field.bottom(&mut bottom);
             let remark = (lo == 0.0).then(|| {
                 let at = bottom.candidates().first().copied().unwrap_or(0);

@@ -1,6 +1,6 @@
 //! Zero padding: the map by its products, and proved upper bounds of its norm.
 
-use super::Convolution;
+use super::{Convolution, Progress};
 use crate::linalg::certify::gram::collatz_wielandt;
 use crate::linalg::operator::LinearOperator;
 use crate::linalg::parallel;
@@ -24,8 +24,13 @@ impl Convolution {
     /// taken. Theorem: torus-embedding. The norm on the torus of the input's own size is no
     /// bound. For a convolution that is circular already this is [`Convolution::torus_norm`].
     pub fn zero_padding_bound(&self) -> Enclosure {
+        self.zero_padding_bound_with(None)
+    }
+
+    /// The same, telling how many frequencies of a torus are done.
+    pub fn zero_padding_bound_with(&self, progress: Option<Progress<'_>>) -> Enclosure {
         if self.is_circular() {
-            return self.torus_norm();
+            return self.torus_norm_with(progress);
         }
         let least = [0, 1].map(|axis| {
             let (before, after) = self.reachable_padding(axis);
@@ -50,7 +55,7 @@ impl Convolution {
             if more > 0 && work > TORUS_WORK {
                 break;
             }
-            let norm = torus.torus_norm();
+            let norm = torus.torus_norm_with(progress);
             let hi = |e: &Enclosure| e.scaled().2;
             if best.as_ref().is_none_or(|b| hi(&norm) < hi(b)) {
                 best = Some(norm);
