@@ -214,7 +214,7 @@ impl Report {
             if let Some(r) = rule(name) {
                 let remedy = match list[..] {
                     [only] => escape::text(&only.remedy()),
-                    _ => escape::text(r.remedy),
+                    _ => escape::text(r.remedy).replace("TENSOR", "<var>TENSOR</var>"),
                 };
                 let _ = writeln!(
                     out,

@@ -243,6 +243,8 @@
     byId("controls").reset();
     filter();
     expect(visible().length === rows.length, "reset");
+    const foreign = [...document.querySelectorAll("*")].filter((e) => /^(img|iframe|object|base)$/i.test(e.tagName) || e.getAttributeNames().some((n) => n.startsWith("on")));
+    expect(foreign.length === 0, "markup from a name");
     let points = 0;
     for (const row of rows.slice(0, 50)) {
       row.cells[0].querySelector("button").click();

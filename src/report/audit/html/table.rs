@@ -7,6 +7,9 @@ use crate::report::audit::join;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
+/// Characters of a name that stay on one line.
+const ONE_LINE: usize = 44;
+
 /// A column: heading, what it means, whether it is a number, its text as HTML.
 struct Column {
     heading: &'static str,
@@ -226,6 +229,9 @@ pub fn table(rows: &[Row<'_>], finite_only: bool, interrupted: bool) -> String {
         }
         out.push_str("><th scope=\"row\"");
         let short = escape::shortened(&row.tensor.label);
+        if short.chars().count() > ONE_LINE {
+            out.push_str(" class=\"long\"");
+        }
         if short != row.tensor.label {
             let _ = write!(out, " title=\"{}\"", escape::text(&row.tensor.label));
         }
