@@ -96,7 +96,12 @@ impl Report {
         }
         let short = |f: &str| f.rsplit(['/', '\\']).next().unwrap_or(f).to_string();
         match files[..] {
-            [] => "an empty checkpoint".into(),
+            [] => match self.audit.findings.first() {
+                Some(damaged) if !damaged.tensor.is_empty() => {
+                    escape::shortened(&short(&damaged.tensor))
+                }
+                _ => "an empty checkpoint".into(),
+            },
             [one] => escape::shortened(&short(one)),
             [first, ..] => format!(
                 "{} and {}",
