@@ -2,6 +2,7 @@
 
 use super::args::{Filter, finite};
 use clap::{ArgAction, Args, ValueHint};
+use std::path::PathBuf;
 
 pub const AUDIT_HELP: &str = "\
 Examples:
@@ -10,6 +11,7 @@ Examples:
   isometer audit model.safetensors --fail-on warning      for CI: exit 1 on anything out of line
   isometer audit model.safetensors --fail-on spike=0.5 --ignore quantizes-badly
   isometer audit adapter.safetensors --json | jq '.findings'
+  isometer audit model.safetensors --report model.html    a page with plots, to keep or to send
 
 First every number is looked at once; then each matrix gets its singular values, beside those of a random matrix of
 its shape and norm. Large condition numbers of embeddings, and low rank in adapters, are normal and not
@@ -42,6 +44,9 @@ pub struct AuditArgs {
     /// lora_alpha of an adapter; read from adapter_config.json beside the file unless given
     #[arg(long, value_name = "A", value_parser = finite)]
     pub lora_alpha: Option<f64>,
+    /// Also write a page with plots that opens in any browser, without network
+    #[arg(long, value_name = "FILE.html", value_hint = ValueHint::FilePath)]
+    pub report: Option<PathBuf>,
     /// Which tensors.
     #[command(flatten)]
     pub filter: Filter,

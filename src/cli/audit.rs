@@ -4,12 +4,13 @@ use super::args::Global;
 use super::args_audit::{AuditArgs, DiffArgs, ExplainArgs};
 use super::exit::{BadFlag, Exit, Outcome};
 use super::output::Output;
-use super::{interrupt, sources, threads};
+use super::{interrupt, out_file, sources, threads};
 use indicatif::ProgressBar;
 use isometer::audit::checkpoint::{AuditOptions, Observer, Pass, Subject, audit};
 use isometer::audit::diff::diff as compare;
 use isometer::audit::rules::{Finding, Level, Policy, RULES, Rule, rule};
 use isometer::audit::spectra::SpectralOptions;
+use isometer::report::Format;
 use isometer::report::audit::{FailOn, Report, Verdict};
 use isometer::report::diff;
 use std::path::Path;
@@ -19,6 +20,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 pub fn run(args: &AuditArgs, global: &Global, output: &Output) -> anyhow::Result<Outcome> {
     let (fail_on, policy) = policy(args)?;
+    if let Some(out) = &args.report {
+        check_report(out)?;
+    }
     let mut damage = Vec::new();
     let opened = sources::open_with(&args.sources, &args.filter, |source, error| {
         if !error.is_damage() {
@@ -64,10 +68,30 @@ pub fn run(args: &AuditArgs, global: &Global, output: &Output) -> anyhow::Result
         _ if report.fails() => Exit::Finding,
         _ => Exit::Fine,
     };
-    Ok(Outcome {
-        document: report.render(output.format, &output.style),
-        exit,
-    })
+    let document = report.render(output.format, &output.style);
+    if let Some(out) = &args.report {
+        if let Err(e) = out_file::write(out, &report.html()) {
+            // the work is not lost for a full disk; JSON is one document, and that is the refusal
+            if output.format != Format::Json {
+                output.write(&document)?;
+            }
+            return Err(e);
+        }
+        output.note(&format!("the report is in {}", out.display()));
+    }
+    Ok(Outcome { document, exit })
+}
+
+/// What can be refused before hours of work.
+fn check_report(out: &Path) -> Result<(), BadFlag> {
+    let extension = out.extension().map(|e| e.to_ascii_lowercase());
+    match extension.as_ref().and_then(|e| e.to_str()) {
+        Some("html" | "htm") => out_file::check("--report", out),
+        _ => Err(bad(
+            "--report",
+            format!("{} names no page: end it in .html", out.display()),
+        )),
+    }
 }
 
 /// Progress on stderr with the time that is left, and the way to stop.

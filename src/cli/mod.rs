@@ -21,6 +21,7 @@ mod exit;
 mod gain;
 mod interrupt;
 mod model;
+mod out_file;
 mod output;
 mod phase;
 mod precision;

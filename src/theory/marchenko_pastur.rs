@@ -55,6 +55,25 @@ impl MarchenkoPastur {
         (area / (2.0 * PI * q)).clamp(0.0, 1.0)
     }
 
+    /// The `x` below which a share `p` of the singular values lies, by bisection to the last bits; the ends of the interval for shares
+    /// beyond 0 and 1.
+    pub fn quantile(&self, p: f64) -> f64 {
+        let (mut lo, mut hi) = (self.lower(), self.upper());
+        if p >= 1.0 {
+            return hi;
+        }
+        // an interval of length at most 2 halved to the spacing of doubles about 1
+        for _ in 0..54 {
+            let middle = 0.5 * (lo + hi);
+            if self.cdf(middle) < p {
+                lo = middle;
+            } else {
+                hi = middle;
+            }
+        }
+        hi
+    }
+
     /// Largest distance between [`cdf`](MarchenkoPastur::cdf) and the empirical one of singular values in the unit
     /// `s sqrt(max(m, n))`, largest first (Kolmogorov's distance).
     pub fn distance(&self, values: &[f64]) -> f64 {
@@ -106,26 +125,28 @@ mod tests {
         assert!(MarchenkoPastur::new(0, 3).is_none());
     }
 
+    #[test]
+    fn quantiles_invert_the_distribution() {
+        for (m, n) in [(100, 100), (300, 100), (1000, 3)] {
+            let law = MarchenkoPastur::new(m, n).unwrap();
+            for k in 1..50 {
+                let p = f64::from(k) / 50.0;
+                let back = law.cdf(law.quantile(p));
+                assert!((back - p).abs() < 1e-12, "{m}x{n} {p}: {back}");
+            }
+            assert_eq!(law.quantile(1.0), law.upper());
+            assert!(law.quantile(0.0) - law.lower() < 1e-15);
+        }
+    }
+
     /// Quantiles of the law are at distance 1/2n from it; the quarter circle is the square case.
     #[test]
     fn the_distance_is_kolmogorovs() {
         let law = MarchenkoPastur::new(64, 32).unwrap();
-        let quantile = |p: f64| {
-            let (mut lo, mut hi) = (law.lower(), law.upper());
-            for _ in 0..60 {
-                let middle = 0.5 * (lo + hi);
-                if law.cdf(middle) < p {
-                    lo = middle
-                } else {
-                    hi = middle
-                }
-            }
-            lo
-        };
         let n = 32;
         let values: Vec<f64> = (0..n)
             .rev()
-            .map(|k| quantile((f64::from(k) + 0.5) / f64::from(n)))
+            .map(|k| law.quantile((f64::from(k) + 0.5) / f64::from(n)))
             .collect();
         assert!((law.distance(&values) - 0.5 / f64::from(n)).abs() < 1e-9);
         let moved: Vec<f64> = values.iter().map(|x| 1.2 * x).collect();

@@ -576,3 +576,78 @@ fn differences_are_measured_and_failed_on_demand() {
     assert_eq!(diff(&["-", "-"]).code, 2);
     assert_eq!(diff(&["a.safetensors", "gone.safetensors"]).code, 2);
 }
+
+#[test]
+fn a_page_is_written_beside_the_document() {
+    let dir = directory(&[(
+        "m.safetensors",
+        safetensors(&[matrix("</script><b>", 20, 20, 1.0, 1)]),
+    )]);
+    let args = ["audit", "m.safetensors", "--json", "--report", "page.html"];
+    let run = run_in(dir.path(), &args, b"");
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(
+        run.stderr.contains("the report is in page.html"),
+        "{}",
+        run.stderr
+    );
+    let sigma = run.json()["tensors"][0]["sigma_max"]["value"]
+        .as_f64()
+        .unwrap();
+    let page = std::fs::read_to_string(dir.path().join("page.html")).unwrap();
+    assert!(page.contains("Audit of <bdi>m.safetensors</bdi>") && !page.contains("</script><b>"));
+    assert!(page.contains(&format!("{sigma:.3}")), "{sigma}");
+    let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().collect();
+    assert_eq!(left.len(), 2, "{left:?}");
+}
+
+#[test]
+fn a_page_that_cannot_be_written_is_refused_before_the_work() {
+    let dir = directory(&[("m.safetensors", safetensors(&[matrix("w", 4, 4, 1.0, 1)]))]);
+    std::fs::create_dir(dir.path().join("there.html")).unwrap();
+    let mut cases = vec![
+        ("missing/page.html", "there is no directory missing"),
+        ("there.html", "is a directory"),
+        ("page.pdf", "end it in .html"),
+    ];
+    if cfg!(target_os = "linux") {
+        // nobody creates files there, root neither
+        cases.push(("/proc/page.html", "cannot write in /proc"));
+    }
+    for (out, message) in cases {
+        let run = run_in(
+            dir.path(),
+            &["audit", "m.safetensors", "--json", "--report", out],
+            b"",
+        );
+        assert_eq!(run.code, 2, "{out}");
+        assert_eq!(run.json()["error"]["kind"], "usage", "{out}");
+        assert!(
+            run.stderr.contains("--report") && run.stderr.contains(message),
+            "{}",
+            run.stderr
+        );
+        let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().collect();
+        assert_eq!(left.len(), 2, "{left:?}");
+    }
+}
+
+#[test]
+fn a_broken_checkpoint_has_a_page_too() {
+    let nan: Tensor<'_> = ("w", "F32", vec![2, 2], f32s(&[1.0, f32::NAN, 0.0, 1.0]));
+    let dir = directory(&[("m.safetensors", safetensors(&[nan]))]);
+    let run = run_in(
+        dir.path(),
+        &[
+            "audit",
+            "m.safetensors",
+            "--finite-only",
+            "--report",
+            "p.html",
+        ],
+        b"",
+    );
+    assert_eq!(run.code, 1, "{}", run.stderr);
+    let page = std::fs::read_to_string(dir.path().join("p.html")).unwrap();
+    assert!(page.contains("id=\"rule-nan\"") && page.contains("broken"));
+}

@@ -1,6 +1,7 @@
 //! `isometer audit`: one row for each layer, the findings, the verdict.
 
 mod explain;
+mod html;
 mod json;
 
 pub use explain::{explain, list};
