@@ -123,7 +123,7 @@ apply: le_trans (_ : s 0%N * norm (W *m (x - y)) <= _).
     by rewrite mulmxBr /preact !mxE opprD addrACA subrr addr0.
   have -> : (map_mx (phi 0%N) (preact W b x) - map_mx (phi 0%N) (preact W b y)) i 0 =
       phi 0%N (preact W b x i 0) - phi 0%N (preact W b y i 0).
-    by rewrite [LHS]mxE [(- _) _ _]mxE ![(map_mx _ _) _ _]mxE.
+    by move: (preact W b x) (preact W b y) => h g; rewrite !mxE.
   rewrite -real_normK ?num_real // -[X in _ <= X]real_normK ?num_real //.
   by rewrite ler_pexpn2r ?nnegrE // normrM (ger0_norm (s0 0%N)).
 by rewrite -mulrA ler_wpmul2l.
