@@ -186,22 +186,23 @@ Definition all_sign_mx (R : realFieldType) k m : seq 'M[R]_(k, m) :=
 
 Lemma perm_involutive (T : finType) (g : T -> T) : involutive g -> perm_eq [seq g f | f <- enum T] (enum T).
 Proof.
-move=> gK; apply: uniq_perm; rewrite ?enum_uniq ?map_inj_uniq ?enum_uniq //; first exact: inv_inj.
-by move=> f; rewrite mem_enum; apply/mapP; exists (g f); rewrite ?mem_enum ?gK.
+move=> gK; apply: uniq_perm => [||f]; [|exact: enum_uniq|]; last first.
+  by rewrite mem_enum; apply/mapP; exists (g f); rewrite ?mem_enum ?gK.
+by rewrite map_inj_uniq ?enum_uniq //; exact: inv_inj.
 Qed.
 
 Theorem sign_matrices_are_symmetric (R : realFieldType) k m :
   rows_symmetric (all_sign_mx R k m) /\ columns_symmetric (all_sign_mx R k m).
 Proof.
 split=> e; rewrite /all_sign_mx -map_comp.
-  pose g (f : {ffun 'I_k * 'I_m -> bool}) := [ffun ij => e ij.1 (+) f ij].
+  pose g (f : {ffun 'I_k * 'I_m -> bool}) : {ffun 'I_k * 'I_m -> bool} := [ffun ij => e ij.1 (+) f ij].
   have gK : involutive g by move=> f; apply/ffunP => ij; rewrite !ffunE addKb.
-  rewrite (eq_map (g := sign_mx R \o g)) => [|f /=].
-    by rewrite map_comp; apply: perm_map; exact: perm_involutive.
-  by apply/matrixP => i j; rewrite mul_diag_mx !mxE ffunE signr_addb.
-pose g (f : {ffun 'I_k * 'I_m -> bool}) := [ffun ij => e ij.2 (+) f ij].
+  have E f : flip_mx R e *m sign_mx R f = sign_mx R (g f).
+    by apply/matrixP => i j; rewrite mul_diag_mx !mxE ffunE signr_addb.
+  by rewrite (eq_map E) map_comp; apply: perm_map; exact: perm_involutive.
+pose g (f : {ffun 'I_k * 'I_m -> bool}) : {ffun 'I_k * 'I_m -> bool} := [ffun ij => e ij.2 (+) f ij].
 have gK : involutive g by move=> f; apply/ffunP => ij; rewrite !ffunE addKb.
-rewrite (eq_map (g := sign_mx R \o g)) => [|f /=].
-  by rewrite map_comp; apply: perm_map; exact: perm_involutive.
-by apply/matrixP => i j; rewrite mul_mx_diag !mxE ffunE signr_addb mulrC.
+have E f : sign_mx R f *m flip_mx R e = sign_mx R (g f).
+  by apply/matrixP => i j; rewrite mul_mx_diag !mxE ffunE signr_addb mulrC.
+by rewrite (eq_map E) map_comp; apply: perm_map; exact: perm_involutive.
 Qed.
