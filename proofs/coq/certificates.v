@@ -209,6 +209,25 @@ have p0 : normsq v != 0 by rewrite gt_eqF.
 by rewrite /rayleigh; field.
 Qed.
 
+(** If [mu] and [L] are the only eigenvalues the enclosure is an equality. *)
+Theorem kato_temple_attained n (G Q : 'M[R]_n) d v L mu :
+  eigenbasis G Q d -> (forall i, d i = L \/ d i = mu) -> v != 0 -> mu < rayleigh G v ->
+  L = rayleigh G v + residual_sq G v / (rayleigh G v - mu).
+Proof.
+move=> basis two v0 above; have [nv gv ggv] := eigenbasis_sums v basis.
+move: (Q^T *m v) nv gv ggv => w nv gv ggv.
+have p0 : normsq v != 0 by rewrite normsq_eq0.
+have: normsq (G *m v) - (L + mu) * dot v (G *m v) + L * mu * normsq v = 0.
+  rewrite ggv gv nv !mulr_sumr -sumrB -big_split big1 // => i _ /=.
+  by have [->|->] := two i; ring.
+have q0 : rayleigh G v - mu != 0 by rewrite gt_eqF // subr_gt0.
+have gE : dot v (G *m v) = rayleigh G v * normsq v by rewrite /rayleigh divfK.
+rewrite residual_sqE // gE => zero.
+have nE : normsq (G *m v) = ((L + mu) * rayleigh G v - L * mu) * normsq v.
+  by apply/eqP; rewrite -subr_eq0 -zero; apply/eqP; ring.
+by rewrite nE mulfK //; field.
+Qed.
+
 (** The mirror image at the smallest eigenvalue. *)
 Theorem kato_temple_smallest n (G Q : 'M[R]_n) d v l mu :
   eigenbasis G Q d -> (forall i, l <= d i) -> (forall i, d i = l \/ mu <= d i) -> v != 0 ->
@@ -229,5 +248,56 @@ have [|i|||lo hi] := kato_temple_largest (L := - l) (mu := - mu) (v := v) basis.
 - by rewrite rN ltr_opp2.
 move: lo hi; rewrite rN eN ler_opp2 opprK [- _ + mu]addrC => -> hi; split=> //.
 by rewrite -ler_opp2 opprB addrC.
+Qed.
+(** ** Eigenvalues and singular values *)
+
+Lemma eigenbasis_norms n (G Q : 'M[R]_n) d v : eigenbasis G Q d ->
+  norm v ^+ 2 = \sum_i (Q^T *m v) i 0 ^+ 2 /\ norm (G *m v) ^+ 2 = \sum_i d i ^+ 2 * (Q^T *m v) i 0 ^+ 2.
+Proof. by move=> /(eigenbasis_sums v) [nv _ ggv]; rewrite !norm_sq. Qed.
+
+Lemma eigenvector_norm n (G Q : 'M[R]_n) d i : eigenbasis G Q d ->
+  norm (col i Q) = 1 /\ G *m (col i Q) = d i *: (col i Q).
+Proof.
+rewrite colE; move=> [orth eig]; split.
+  rewrite /norm /normsq dot_mulmx mulmxA orth mul1mx /dot (bigD1 i) //= big1 => [|j /negPf ji].
+    by rewrite !mxE !eqxx mulr1 addr0 sqrtr1.
+  by rewrite !mxE ji mul0r.
+rewrite mulmxA eig -mulmxA scalemxAr; congr (_ *m _); apply/matrixP => j k.
+by rewrite mul_diag_mx !mxE; case: eqVneq => [->|]; rewrite ?mulr0.
+Qed.
+
+(** Non-negative eigenvalues are singular values: the extreme ones are the extreme stretches. *)
+Theorem eigenvalues_are_stretches n (G Q : 'M[R]_n) d i j :
+  eigenbasis G Q d -> (forall k, 0 <= d k) -> (forall k, d k <= d i) -> (forall k, d j <= d k) ->
+  is_norm G (d i) /\ is_smallest G (d j).
+Proof.
+move=> basis d0 top bottom; have sq x := eigenbasis_norms x basis.
+have [ni Gi] := eigenvector_norm i basis; have [nj Gj] := eigenvector_norm j basis.
+have compare (a b : R) : 0 <= a -> 0 <= b -> (a ^+ 2 <= b ^+ 2) = (a <= b).
+  by move=> a0 b0; rewrite ler_pexpn2r ?nnegrE.
+split.
+  split=> [|x|c c0 bc]; first exact: d0.
+    rewrite -compare ?mulr_ge0 ?norm_ge0 // exprMn; have [-> ->] := sq x.
+    by rewrite mulr_sumr; apply: ler_sum => k _; rewrite ler_wpmul2r ?sqr_ge0 // compare.
+  by have := bc (col i Q); rewrite Gi normZ ni !mulr1 ger0_norm.
+split=> [|x|c bc]; first exact: d0.
+  rewrite -compare ?mulr_ge0 ?norm_ge0 // exprMn; have [-> ->] := sq x.
+  by rewrite mulr_sumr; apply: ler_sum => k _; rewrite ler_wpmul2r ?sqr_ge0 // compare.
+by have := bc (col j Q); rewrite Gj normZ nj !mulr1 ger0_norm.
+Qed.
+
+(** A shift moves all eigenvalues, and makes them non-negative if it is large enough. *)
+Theorem shifted_eigenbasis n (G Q : 'M[R]_n) d c :
+  eigenbasis G Q d -> eigenbasis (G + c%:M) Q (fun i => d i + c).
+Proof.
+move=> [orth eig]; split=> //; rewrite mulmxDl eig mul_scalar_mx -mul_mx_scalar -mulmxDr; congr (_ *m _).
+by apply/matrixP => i j; rewrite !mxE -mulrnDl.
+Qed.
+
+Theorem eigenvalue_le_norm n (G Q : 'M[R]_n) d c i : eigenbasis G Q d -> stretch_le G c -> 0 <= d i + c.
+Proof.
+move=> basis bG; have [n1 Gi] := eigenvector_norm i basis.
+have := bG (col i Q); rewrite Gi normZ n1 !mulr1 ler_norml => /andP [le _].
+by rewrite -ler_subl_addr sub0r.
 Qed.
 End Definiteness.

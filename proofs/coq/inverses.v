@@ -183,4 +183,20 @@ have sp : 0 < s by rewrite lt_neqAle eq_sym sn.
 rewrite ler_pdivl_mulr // mulrC -ler_pdivl_mulr //; apply: lX => [|u]; first by rewrite divr_ge0.
 by rewrite mulrAC ler_pdivl_mulr // [_ * s]mulrC (le_trans (bA _)) // mulmxA.
 Qed.
+(** And the norm of [A] by the smallest stretch of [X]. *)
+Theorem inverse_factor_largest m n (A : 'M[R]_(m, n)) (X : 'M[R]_n) c C a s :
+  X \in unitmx -> stretch_ge (A *m X) c -> stretch_le (A *m X) C -> 0 < c -> 0 <= C ->
+  is_norm A a -> is_smallest X s -> 0 < s -> c / a <= s /\ a <= C / s.
+Proof.
+move=> uX lo hi c0 C0 [a0 bA lA] [s0 bX mX] sp; split; last first.
+  apply: lA => [|u]; first by rewrite divr_ge0.
+  rewrite mulrAC ler_pdivl_mulr //; have := hi (invmx X *m u); rewrite -mulmxA mulKVmx // => le.
+  have low := bX (invmx X *m u); rewrite mulKVmx // in low.
+  apply: (@le_trans _ _ (C * norm (invmx X *m u) * s)); first by rewrite ler_wpmul2r.
+  by rewrite -mulrA [_ * s]mulrC ler_wpmul2l.
+have [->|an] := eqVneq a 0; first by rewrite invr0 mulr0.
+have ap : 0 < a by rewrite lt_neqAle eq_sym an.
+apply: mX => u; rewrite mulrAC ler_pdivr_mulr // [_ * a]mulrC.
+by apply: le_trans (lo u) _; rewrite -mulmxA.
+Qed.
 End AnyNorm.
