@@ -150,6 +150,20 @@ rewrite ltNge -oppr_ge0; case/negP; move: le; rewrite -subr_ge0; congr (0 <= _).
 by ring.
 Qed.
 
+(** The mirror image: at most one eigenvalue below [mu - t]. *)
+Theorem deflated_gap_below n (G : 'M[R]_n) (v u1 u2 : 'cV[R]_n) mu s t l1 l2 :
+  form_ge (G - mu%:M + s *: (v *m v^T)) (- t) ->
+  normsq u1 = 1 -> normsq u2 = 1 -> dot u1 u2 = 0 ->
+  G *m u1 = l1 *: u1 -> G *m u2 = l2 *: u2 -> mu - t <= l1 \/ mu - t <= l2.
+Proof.
+move=> ge n1 n2 o12 e1 e2.
+have N (u : 'cV[R]_n) l : G *m u = l *: u -> - G *m u = (- l) *: u by move=> e; rewrite mulNmx e scaleNr.
+have ge' : form_ge ((- mu)%:M - - G + s *: (v *m v^T)) (- t).
+  by have -> : (- mu)%:M - - G = G - mu%:M by rewrite opprK addrC raddfN.
+have [le|le] := deflated_gap ge' n1 n2 o12 (N _ _ e1) (N _ _ e2); [left | right];
+  by rewrite -ler_opp2 opprB addrC.
+Qed.
+
 (** ** Kato and Temple *)
 
 (** Columns of [Q] are orthonormal eigenvectors of [G], with eigenvalues [d]. *)
