@@ -13,8 +13,8 @@
 //!   [`linalg::product`] the singular values of products of any length, [`linalg::exact`] ranks,
 //!   inverses and counts in exact arithmetic, [`linalg::structure`] what can be read off the entries,
 //!   [`linalg::convolution`] convolutions as linear maps.
-//! - [`formats`]: files and streams to named tensors, memory-mapped; npy, npz, safetensors, Matrix
-//!   Market and text.
+//! - [`formats`]: files and streams to named tensors, memory-mapped; npy, npz, safetensors, PyTorch,
+//!   ONNX, GGUF, Matrix Market and text.
 //! - [`network`]: inert descriptions of networks, with the conventions of PyTorch and Keras.
 //! - [`bounds`]: what follows with certainty. [`bounds::overview::overview`] bounds a product or a network,
 //!   [`bounds::convolution`] convolutions, [`bounds::operator`] maps given by their products, [`bounds::jacobian`] single

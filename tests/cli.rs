@@ -2,6 +2,8 @@
 
 #[path = "cli/alpha.rs"]
 mod alpha;
+#[path = "cli/audit.rs"]
+mod audit;
 #[path = "cli/check.rs"]
 mod check;
 #[path = "cli/claims.rs"]

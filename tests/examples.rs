@@ -1,5 +1,7 @@
 //! Every example runs to its end; their assertions are part of the suite.
 
+#[path = "../examples/audit.rs"]
+mod audit;
 #[path = "../examples/checkpoint.rs"]
 mod checkpoint;
 #[path = "../examples/condition_check.rs"]
@@ -10,6 +12,11 @@ mod custom_activation;
 mod exact_quantile;
 #[path = "../examples/long_product.rs"]
 mod long_product;
+
+#[test]
+fn audit_names_the_singular_layer() {
+    audit::main().unwrap();
+}
 
 #[test]
 fn checkpoint_finds_the_singular_matrix() {
@@ -39,6 +46,7 @@ fn custom_activation_has_its_edge() {
 #[test]
 fn every_example_is_run() {
     let listed = [
+        "audit.rs",
         "checkpoint.rs",
         "condition_check.rs",
         "custom_activation.rs",

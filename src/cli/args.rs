@@ -1,6 +1,7 @@
 //! Arguments, and the help texts that go with them.
 
 use super::args_alpha::{ALPHA_HELP, AlphaArgs, PRECISION_HELP, PrecisionArgs};
+use super::args_audit::{AUDIT_HELP, AuditArgs, DIFF_HELP, DiffArgs, EXPLAIN_HELP, ExplainArgs};
 use super::args_bound::{BOUND_HELP, BoundArgs};
 use super::args_check::{CHECK_HELP, CheckArgs};
 use super::args_claims::{CLAIMS_HELP, ClaimsArgs, SYMMETRY_HELP, SymmetryArgs};
@@ -17,8 +18,8 @@ use std::path::PathBuf;
 /// Condition numbers with proof, and backprop treated as a product of layer Jacobians.
 ///
 /// How far is a matrix, or a network, from an isometry? isometer reads the matrices in npy, npz,
-/// safetensors, Matrix Market and text files and says how much each one stretches, what that
-/// number is worth, and what to do about it.
+/// safetensors, PyTorch, ONNX, GGUF, Matrix Market and text files and says how much each one
+/// stretches, what that number is worth, and what to do about it.
 #[derive(Debug, Parser)]
 #[command(name = "isometer", version, propagate_version = true, after_help = TOP_HELP)]
 pub struct Cli {
@@ -124,6 +125,15 @@ pub enum When {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Whether a checkpoint is broken, which of its layers are out of line, and what to do
+    #[command(after_help = AUDIT_HELP)]
+    Audit(AuditArgs),
+    /// What changed between two checkpoints, layer by layer
+    #[command(after_help = DIFF_HELP)]
+    Diff(DiffArgs),
+    /// What a finding of audit means, and what to do about it
+    #[command(after_help = EXPLAIN_HELP)]
+    Explain(ExplainArgs),
     /// Condition number of every matrix in the sources, with what it is worth
     #[command(after_help = COND_HELP)]
     Cond(CondArgs),
@@ -392,6 +402,9 @@ pub fn wants_json(raw: &[OsString]) -> bool {
 pub fn command_name(raw: &[OsString]) -> Option<&'static str> {
     raw.iter().skip(1).find_map(|a| {
         [
+            "audit",
+            "diff",
+            "explain",
             "cond",
             "product",
             "bound",

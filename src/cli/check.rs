@@ -4,13 +4,11 @@ use super::args::Global;
 use super::args_check::CheckArgs;
 use super::exit::{BadFlag, Exit, Outcome, Unusable};
 use super::output::Output;
-use super::threads;
+use super::{interrupt, threads};
 use isometer::reference::monte_carlo::Control;
 use isometer::report::check::{Report, SuiteReport};
 use isometer::verify::check::{CheckError, Options, check};
 use isometer::verify::suite::{grid, run as run_suite};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Networks of one model, unless said otherwise.
 const SAMPLES: u64 = 10_000;
@@ -39,15 +37,7 @@ pub fn run(args: &CheckArgs, global: &Global, output: &Output) -> anyhow::Result
         (false, _) => Some(args.model.resolve()?),
     };
     threads::prepare_tasks(global, 2);
-    let cancel = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&cancel);
-    // without a handler Ctrl-C ends the program as it always does
-    let _ = ctrlc::set_handler(move || {
-        // the second one does not wait for networks that take long
-        if flag.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-    });
+    let cancel = interrupt::flag();
     let cases = grid();
     let total = if args.suite {
         cases.len() as u64

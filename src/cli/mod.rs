@@ -4,18 +4,21 @@
 mod alpha;
 mod args;
 mod args_alpha;
+mod args_audit;
 mod args_bound;
 mod args_check;
 mod args_claims;
 mod args_conv;
 mod args_network;
 mod args_step;
+mod audit;
 mod bound;
 mod check;
 mod claims;
 mod cond;
 mod exit;
 mod gain;
+mod interrupt;
 mod model;
 mod output;
 mod phase;
@@ -66,6 +69,9 @@ fn run(cli: &Cli) -> Exit {
         Some(Command::Symmetry(args)) => (Some("symmetry"), symmetry::run(args, &output)),
         Some(Command::Claims(args)) => (Some("claims"), claims::run(args, &output)),
         Some(Command::Check(args)) => (Some("check"), check::run(args, &cli.global, &output)),
+        Some(Command::Audit(args)) => (Some("audit"), audit::run(args, &cli.global, &output)),
+        Some(Command::Diff(args)) => (Some("diff"), audit::diff(args, &cli.global, &output)),
+        Some(Command::Explain(args)) => (Some("explain"), audit::explain(args, &output)),
         Some(Command::Completions(args)) => {
             (Some("completions"), tooling::completions(args, &output))
         }

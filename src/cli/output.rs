@@ -63,6 +63,17 @@ impl Output {
         bar
     }
 
+    /// A bar for work in some unit, with the tensor under way and the time that is left.
+    pub fn share_of_work(&self, what: &'static str, total: u64) -> ProgressBar {
+        let bar = self.progress(usize::try_from(total).unwrap_or(usize::MAX));
+        if let Ok(style) =
+            ProgressStyle::with_template("{prefix} {percent}% {wide_bar} {eta} left  {msg}")
+        {
+            bar.set_style(style);
+        }
+        bar.with_prefix(what)
+    }
+
     /// Writes a document to stdout.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ use super::args::Filter;
 use super::exit::{BadFlag, Unusable};
 use super::output::Output;
 use globset::{Glob, GlobSet, GlobSetBuilder};
+use isometer::audit::checkpoint::Subject;
 use isometer::formats::{
     self, Collection, Content, Entry, FormatError, SkipReason, Source, Tensor,
 };
@@ -26,6 +27,13 @@ impl SourceError {
             FormatError::NoSuchTensor { .. } => "no-such-tensor",
             _ => "unreadable",
         }
+    }
+}
+
+impl SourceError {
+    /// Whether the file is damaged, and not missing or of another kind.
+    pub fn is_damage(&self) -> bool {
+        self.error.is_damage()
     }
 }
 
@@ -83,7 +91,28 @@ pub fn no_layer(skipped: &[Skipped]) -> Unusable {
     Unusable(format!("no layer in the input: {why}"))
 }
 
+impl Item {
+    /// The file that holds it.
+    pub fn file(&self) -> &str {
+        self.source
+            .strip_suffix(&self.name)
+            .map_or(self.source.as_str(), |f| f.trim_end_matches("::"))
+    }
+}
+
 impl Opened {
+    /// The tensors for an audit.
+    pub fn subjects(&self) -> impl Iterator<Item = Subject<'_>> {
+        self.items.iter().map(|i| Subject {
+            collection: &self.collections[i.collection],
+            entry: i.entry,
+            label: i
+                .label
+                .split_once("#reshape")
+                .map_or(i.label.as_str(), |(bare, _)| bare),
+        })
+    }
+
     /// Reads every matrix, and passes remarks about the files on.
     pub fn layers(&self, output: &Output) -> Result<Layers, SourceError> {
         for note in &self.notes {
@@ -128,6 +157,15 @@ impl Opened {
 
 /// Opens every source and lists the tensors that the filter leaves.
 pub fn open(sources: &[String], filter: &Filter) -> anyhow::Result<Opened> {
+    open_with(sources, filter, |_, error| Err(error))
+}
+
+/// The same for those who can go on without a source: `damaged` decides.
+pub fn open_with(
+    sources: &[String],
+    filter: &Filter,
+    mut damaged: impl FnMut(&str, SourceError) -> Result<(), SourceError>,
+) -> anyhow::Result<Opened> {
     if sources.iter().filter(|s| *s == "-").count() > 1 {
         return Err(BadFlag {
             flag: "-",
@@ -146,8 +184,15 @@ pub fn open(sources: &[String], filter: &Filter) -> anyhow::Result<Opened> {
         notes: Vec::new(),
         collections: Vec::new(),
     };
-    for (collection, text) in sources.iter().enumerate() {
-        let listed = formats::open(&Source::parse(text)).map_err(SourceError::from)?;
+    for text in sources {
+        let listed = match formats::open(&Source::parse(text)).map_err(SourceError::from) {
+            Ok(listed) => listed,
+            Err(error) => {
+                damaged(text, error)?;
+                continue;
+            }
+        };
+        let collection = opened.collections.len();
         for (entry, e) in listed
             .entries()
             .iter()
@@ -192,6 +237,12 @@ fn skip_kind(reason: &SkipReason) -> SkipKind {
         | SkipReason::NotAnArray
         | SkipReason::NotIndexed => SkipKind::NotAMatrix,
         SkipReason::UnknownDtype { .. }
+        | SkipReason::Packed { .. }
+        | SkipReason::PowersOfTwo { .. }
+        | SkipReason::Quantised { .. }
+        | SkipReason::NotDense { .. }
+        | SkipReason::Repeated { .. }
+        | SkipReason::External { .. }
         | SkipReason::RawBytes { .. }
         | SkipReason::Compression { .. }
         | SkipReason::Encrypted => SkipKind::Unsupported,

@@ -1,7 +1,9 @@
-//! A directory as one checkpoint: its safetensors index if it has one, otherwise all its files.
+//! A directory as one checkpoint: its index of shards if it has one, otherwise all its files.
 
 use super::safetensors::Contents;
-use super::{FormatError, file_contents, sharded};
+use super::sharded::Shards;
+use super::{Entry, FormatError, PytorchError, file_contents, sharded};
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 /// Lists the tensors of all files of a directory, not of its subdirectories.
@@ -16,36 +18,133 @@ pub(super) fn contents(dir: &Path) -> Result<Contents, FormatError> {
         }
     }
     files.sort_by_cached_key(|path| natural(path));
-    let indices: Vec<&PathBuf> = files.iter().filter(|p| sharded::is_index(p)).collect();
+    let index_of = |shards| {
+        files
+            .iter()
+            .filter(move |p| sharded::index_of(p) == Some(shards))
+    };
+    let indices: Vec<&PathBuf> = index_of(Shards::Safetensors).collect();
     match indices[..] {
         [] => {}
-        [index] => return sharded::contents(index),
-        _ => {
-            let names: Vec<String> = indices.iter().map(|p| p.display().to_string()).collect();
-            return Err(FormatError::AmbiguousIndex {
-                dir: name,
-                candidates: names.join(", "),
-            });
+        [index] => {
+            let mut all = sharded::contents(index)?;
+            for other in index_of(Shards::Pytorch) {
+                all.notes
+                    .push(left_out(other, &index.display().to_string()));
+            }
+            return Ok(all);
         }
+        _ => return Err(ambiguous(name, &indices)),
     }
-    files.retain(|path| is_tensor_file(path));
-    if files.is_empty() {
-        return Err(FormatError::EmptyDirectory { dir: name });
+    let indices: Vec<&PathBuf> = index_of(Shards::Pytorch).collect();
+    let has_safetensors = files.iter().any(|p| has_extension(p, &[".safetensors"]));
+    match indices[..] {
+        [] => {}
+        [index] if !has_safetensors => return sharded::contents(index),
+        [_] => {}
+        _ => return Err(ambiguous(name, &indices)),
     }
     let mut all = Contents::default();
-    for path in &files {
+    for path in files.iter().filter(|p| has_extension(p, &TENSORS)) {
         all.append(file_contents(path)?);
     }
-    Ok(all)
+    let mut refused = None;
+    // Pickles last, to see which of them only repeat a safer file.
+    let safe = Safe::of(&all);
+    for path in files.iter().filter(|p| has_extension(p, &PICKLES)) {
+        match file_contents(path) {
+            Err(e) if is_no_checkpoint(&e) => {
+                all.notes.push(format!("left out: {e}"));
+                refused = Some(e);
+            }
+            Err(e) => return Err(e),
+            Ok(found) => match safe.twin(&found) {
+                Some(twin) => all.notes.push(left_out(path, twin)),
+                None => all.append(found),
+            },
+        }
+    }
+    let found_any = files
+        .iter()
+        .any(|p| has_extension(p, &TENSORS) || has_extension(p, &PICKLES));
+    match refused {
+        Some(e) if all.entries.is_empty() => Err(e),
+        None if !found_any => Err(FormatError::EmptyDirectory { dir: name }),
+        _ => Ok(all),
+    }
 }
 
+/// The tensors of safetensors files: names and shapes, and the files that hold them.
+struct Safe(HashMap<(String, Vec<usize>), String>);
+
+impl Safe {
+    fn of(all: &Contents) -> Safe {
+        let is_safe = |e: &&Entry| has_extension(Path::new(e.file()), &[".safetensors"]);
+        let pair = |e: &Entry| (key(e), e.file().to_string());
+        Safe(all.entries.iter().filter(is_safe).map(pair).collect())
+    }
+
+    /// A file that holds the same tensors. Of tied ones safetensors keep only one.
+    fn twin(&self, found: &Contents) -> Option<&str> {
+        let known: Vec<Option<&String>> =
+            found.entries.iter().map(|e| self.0.get(&key(e))).collect();
+        let pairs = || found.entries.iter().zip(&known);
+        let stored: HashSet<(&str, u64)> = pairs()
+            .filter(|(_, twin)| twin.is_some())
+            .filter_map(|(e, _)| e.storage())
+            .collect();
+        let repeated = pairs().all(|(e, twin)| {
+            twin.is_some() || e.storage().is_some_and(|place| stored.contains(&place))
+        });
+        match repeated {
+            true => known.iter().flatten().next().map(|file| file.as_str()),
+            false => None,
+        }
+    }
+}
+
+fn key(entry: &Entry) -> (String, Vec<usize>) {
+    (entry.stored_name().to_string(), entry.shape().to_vec())
+}
+
+fn ambiguous(dir: String, indices: &[&PathBuf]) -> FormatError {
+    let names: Vec<String> = indices.iter().map(|p| p.display().to_string()).collect();
+    FormatError::AmbiguousIndex {
+        dir,
+        candidates: names.join(", "),
+    }
+}
+
+fn left_out(path: &Path, twin: &str) -> String {
+    format!(
+        "left out: {}, whose tensors are those of {twin}",
+        path.display()
+    )
+}
+
+/// Whether a file that only looks like a checkpoint is refused: arguments and tokenizers are
+/// pickled beside models under the same extensions. A damaged checkpoint is not among these.
+fn is_no_checkpoint(error: &FormatError) -> bool {
+    match error {
+        FormatError::Pytorch { error, .. } => matches!(
+            **error,
+            PytorchError::NeedsCode { .. }
+                | PytorchError::NoTensors
+                | PytorchError::NotPytorch { .. }
+        ),
+        FormatError::EmptyFile { .. } | FormatError::Unsupported { .. } => true,
+        _ => false,
+    }
+}
+
+const PICKLES: [&str; 4] = [".pt", ".pth", ".bin", ".ckpt"];
+const TENSORS: [&str; 6] = [".safetensors", ".npy", ".npz", ".mtx", ".gguf", ".onnx"];
+
 /// Text files are left out: in a checkpoint they are notes and logs.
-fn is_tensor_file(path: &Path) -> bool {
+fn has_extension(path: &Path, extensions: &[&str]) -> bool {
     let name = path.to_string_lossy().to_ascii_lowercase();
     let name = name.strip_suffix(".gz").unwrap_or(&name);
-    [".safetensors", ".npy", ".npz", ".mtx"]
-        .iter()
-        .any(|extension| name.ends_with(extension))
+    extensions.iter().any(|extension| name.ends_with(extension))
 }
 
 /// Sorts `layer2` before `layer10`: runs of digits compare by value.

@@ -1,8 +1,11 @@
 //! Why a source cannot be opened or a tensor not be read.
 
+use super::gguf::GgufError;
 use super::matrix_market::MatrixMarketError;
 use super::npy::NpyError;
 use super::npz::NpzError;
+use super::onnx::OnnxError;
+use super::pytorch::PytorchError;
 use super::safetensors::SafetensorsError;
 use super::sharded::IndexError;
 use super::skip::SkipReason;
@@ -10,8 +13,8 @@ use super::text::TextError;
 use std::io;
 
 /// The formats that are read, as error messages list them.
-const KNOWN: &str = "npy, npz, safetensors (one file, *.safetensors.index.json or a directory), \
-    Matrix Market (.mtx) and text (.csv, .tsv, .txt); npy, Matrix Market and text also as .gz";
+const KNOWN: &str = "npy, npz, safetensors and PyTorch (one file, *.index.json or a directory), \
+    GGUF, ONNX, Matrix Market (.mtx) and text (.csv, .tsv, .txt); npy, Matrix Market and text also as .gz";
 
 /// A refusal to open or read; each names the file, the place in it, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +41,7 @@ pub enum FormatError {
     },
     /// A directory in which no file has a known format.
     #[error(
-        "{dir}: no *.safetensors, *.npy, *.npz or *.mtx file in this directory (subdirectories are not searched)"
+        "{dir}: no *.safetensors, *.pt, *.bin, *.gguf, *.onnx, *.npy, *.npz or *.mtx file in this directory (subdirectories are not searched)"
     )]
     EmptyDirectory {
         /// The directory.
@@ -81,7 +84,7 @@ pub enum FormatError {
         candidates: String,
     },
     /// Several index files in one directory: several models, or several precisions of one.
-    #[error("{dir}: several safetensors indices, name one of {candidates}")]
+    #[error("{dir}: several indices of shards, name one of {candidates}")]
     AmbiguousIndex {
         /// The directory.
         dir: String,
@@ -128,6 +131,30 @@ pub enum FormatError {
         /// What is wrong.
         error: Box<NpzError>,
     },
+    /// A damaged or unusable PyTorch file.
+    #[error("{file}: {error}")]
+    Pytorch {
+        /// The file.
+        file: String,
+        /// What is wrong.
+        error: Box<PytorchError>,
+    },
+    /// A damaged or unusable GGUF file.
+    #[error("{file}: {error}")]
+    Gguf {
+        /// The file.
+        file: String,
+        /// What is wrong.
+        error: Box<GgufError>,
+    },
+    /// A damaged or unusable ONNX model.
+    #[error("{file}: {error}")]
+    Onnx {
+        /// The file.
+        file: String,
+        /// What is wrong.
+        error: Box<OnnxError>,
+    },
     /// A damaged safetensors file.
     #[error("{file}: {error}")]
     Safetensors {
@@ -136,7 +163,7 @@ pub enum FormatError {
         /// What is wrong.
         error: Box<SafetensorsError>,
     },
-    /// A safetensors index that does not describe its shards.
+    /// An index that does not describe its shards.
     #[error("{file}: {error}")]
     Index {
         /// The index file.
@@ -163,6 +190,26 @@ pub enum FormatError {
 }
 
 impl FormatError {
+    /// Whether the file is of a known format but damaged: a finding about a checkpoint, and not a mistake of the one who named it.
+    pub fn is_damage(&self) -> bool {
+        if let FormatError::Pytorch { error, .. } = self {
+            return error.is_damage();
+        }
+        !matches!(
+            self,
+            FormatError::Missing { .. }
+                | FormatError::Io { .. }
+                | FormatError::EmptyDirectory { .. }
+                | FormatError::UnknownFormat { .. }
+                | FormatError::Unsupported { .. }
+                | FormatError::NoSuchTensor { .. }
+                | FormatError::AmbiguousTensor { .. }
+                | FormatError::AmbiguousIndex { .. }
+                | FormatError::Skipped { .. }
+                | FormatError::TooLarge { .. }
+        )
+    }
+
     pub(super) fn io(file: &str, error: io::Error) -> FormatError {
         let file = file.to_string();
         match error.kind() {

@@ -3,7 +3,7 @@
 use flate2::bufread::MultiGzDecoder;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -45,6 +45,14 @@ impl Blob {
         Blob(Arc::new(Bytes::Memory(bytes)))
     }
 
+    /// Lets the system take back the memory behind a range that was read from a mapped file; it is read again
+    /// if it is asked for again. Without it, pages of a file larger than the memory would push out everything else.
+    pub(super) fn release(&self, range: &Range<usize>) {
+        if let Bytes::Mapped(m) = &*self.0 {
+            forget(m, range);
+        }
+    }
+
     pub(super) fn is_gzip(&self) -> bool {
         self.starts_with(&[0x1f, 0x8b])
     }
@@ -71,6 +79,26 @@ fn map(file: &File) -> io::Result<memmap2::Mmap> {
     // a checkpoint while it is being measured, and the documentation of `formats` says so.
     unsafe { memmap2::Mmap::map(file) }
 }
+
+#[cfg(unix)]
+#[allow(unsafe_code)]
+fn forget(m: &memmap2::Mmap, range: &Range<usize>) {
+    let length = range.end.min(m.len()).saturating_sub(range.start);
+    if length == 0 {
+        return;
+    }
+    // SAFETY: MADV_DONTNEED loses what was written to private pages and nothing else. This mapping is read-only and backed by the
+    // file, so that the next access finds the bytes of the file again, under the same assumption that `map` makes: a
+    // reference into the range stays valid. The range lies inside the mapping.
+    let advised = unsafe {
+        m.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, range.start, length)
+    };
+    // advice that is not taken costs memory, not correctness
+    let _ = advised;
+}
+
+#[cfg(not(unix))]
+fn forget(_: &memmap2::Mmap, _: &Range<usize>) {}
 
 impl Deref for Blob {
     type Target = [u8];

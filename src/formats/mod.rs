@@ -1,4 +1,7 @@
-//! Bytes to named tensors: npy, npz, safetensors, Matrix Market and text.
+//! Bytes to named tensors: npy, npz, safetensors, PyTorch, GGUF, ONNX, Matrix Market and text.
+//!
+//! PyTorch files are read without running the code that their pickles name: no function is ever
+//! called, whatever a file asks for.
 //!
 //! [`open`] lists what a [`Source`] holds without reading any tensor; [`Collection::load`] then
 //! reads one at a time and hands out [`MatrixRef`](crate::linalg::view::MatrixRef)s over the bytes
@@ -8,27 +11,36 @@
 //! one that is *shortened* meanwhile ends the process (SIGBUS). Do not edit a checkpoint in place
 //! while it is being measured.
 
+mod archive;
 mod directory;
 mod error;
+mod gguf;
 mod lines;
 mod matrix_market;
 mod mmap;
 mod npy;
 mod npy_header;
 mod npz;
+mod onnx;
+mod pytorch;
 mod safetensors;
 mod sharded;
 mod skip;
+mod slice;
 mod sniff;
 mod source;
 mod tensor;
 mod text;
 
+pub use archive::ArchiveError;
 pub use error::FormatError;
+pub use gguf::GgufError;
 pub use lines::{BadNumber, LineError};
 pub use matrix_market::MatrixMarketError;
 pub use npy::NpyError;
 pub use npz::NpzError;
+pub use onnx::OnnxError;
+pub use pytorch::{PickleError, PytorchError};
 pub use safetensors::SafetensorsError;
 pub use sharded::IndexError;
 pub use skip::SkipReason;
@@ -94,6 +106,20 @@ impl Collection {
         Tensor::load_vector(&self.entries[i])
     }
 
+    /// Reads the scales of a quantised entry (GGUF's blocks) as a matrix of one row, in the order in
+    /// which they are stored: the numbers that can be NaN or infinite although the codes they
+    /// scale cannot. Blocks with a scale and a minimum give both, one after the other. `None` for
+    /// every other entry.
+    ///
+    /// # Errors
+    /// What is wrong with its data.
+    ///
+    /// # Panics
+    /// If there is no entry `i`.
+    pub fn block_scales(&self, i: usize) -> Result<Option<Tensor>, FormatError> {
+        Tensor::load_scales(&self.entries[i])
+    }
+
     /// The `__metadata__` of safetensors files.
     pub fn metadata(&self) -> &[Metadata] {
         &self.metadata
@@ -117,7 +143,7 @@ impl From<Contents> for Collection {
 
 /// Lists the tensors of a source, or the one it names.
 ///
-/// Of npy, npz, safetensors and Matrix Market files only headers are read; a text file has to be
+/// Of files with headers or directories only these are read, of PyTorch files the pickle; a text file has to be
 /// parsed to know its shape, and standard input to be read to its end.
 ///
 /// # Errors
@@ -128,7 +154,7 @@ pub fn open(source: &Source) -> Result<Collection, FormatError> {
         Place::Stdin => {
             let blob =
                 Blob::read(&mut std::io::stdin().lock()).map_err(|e| FormatError::io("-", e))?;
-            ("-".to_string(), sniff::contents("-", &blob)?.into())
+            ("-".to_string(), sniff::contents("-", &blob, None)?.into())
         }
         Place::Path(path) => (path.display().to_string(), open_path(path)?),
     };
@@ -144,13 +170,13 @@ pub fn open(source: &Source) -> Result<Collection, FormatError> {
 /// # Errors
 /// As [`open`].
 pub fn open_bytes(name: &str, bytes: Vec<u8>) -> Result<Collection, FormatError> {
-    sniff::contents(name, &Blob::from_vec(bytes)).map(Collection::from)
+    sniff::contents(name, &Blob::from_vec(bytes), None).map(Collection::from)
 }
 
 fn open_path(path: &Path) -> Result<Collection, FormatError> {
     let contents = if path.is_dir() {
         directory::contents(path)?
-    } else if sharded::is_index(path) {
+    } else if sharded::index_of(path).is_some() {
         sharded::contents(path)?
     } else {
         file_contents(path)?
@@ -161,7 +187,8 @@ fn open_path(path: &Path) -> Result<Collection, FormatError> {
 fn file_contents(path: &Path) -> Result<Contents, FormatError> {
     let file = path.display().to_string();
     let blob = Blob::open(path).map_err(|e| FormatError::io(&file, e))?;
-    sniff::contents(&file, &blob)
+    let beside = path.parent().filter(|p| !p.as_os_str().is_empty());
+    sniff::contents(&file, &blob, Some(beside.unwrap_or(Path::new("."))))
 }
 
 fn select(mut all: Collection, place: &str, name: &str) -> Result<Collection, FormatError> {

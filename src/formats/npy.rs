@@ -257,7 +257,13 @@ pub(super) fn entries(file: &str, name: &str, blob: &Blob) -> Result<Vec<Entry>,
     }
     let shape = header.shape.clone();
     let dtype = header.dtype.clone();
-    let entry = Entry::alone(file, name, dtype, shape);
+    let mut entry = Entry::alone(file, name, dtype, shape);
+    if let Some(needed) = needed {
+        entry = match blob.is_gzip() {
+            false => entry.stored_in(&file.into(), header.start..needed),
+            true => entry.sized(needed - header.start),
+        };
+    }
     Ok(vec![match header.element(false) {
         Err(reason) => entry.skipped(reason),
         Ok(element) => entry.numbers(element, |flat| File {

@@ -1,5 +1,6 @@
 //! NumPy's `.npz`: a zip archive with one `.npy` member for each array, stored or deflated.
 
+use super::archive::LARGEST_RATIO;
 use super::mmap::Blob;
 use super::npy::{NpyError, read_exactly};
 use super::npy_header::Header;
@@ -7,10 +8,8 @@ use super::skip::{Flat, SkipReason};
 use super::tensor::{Loaded, Stored};
 use super::{Entry, FormatError};
 use std::io::Cursor;
+use std::sync::Arc;
 use zip::{CompressionMethod, ZipArchive, result::ZipError};
-
-/// Deflate expands each byte to at most 1032: more is not deflate but a lie about the size.
-const LARGEST_RATIO: u64 = 1032;
 
 /// What is wrong with an npz archive.
 #[derive(Debug, thiserror::Error)]
@@ -28,7 +27,7 @@ pub enum NpzError {
     DuplicateNames,
     /// No member is an array.
     #[error(
-        "a zip archive of {members} members, none of them .npy; for a PyTorch archive use torch.load and save as safetensors"
+        "a zip archive of {members} members: none is an .npy array, and none the data.pkl of a PyTorch archive"
     )]
     NoArrays {
         /// Members there are.
@@ -118,6 +117,7 @@ fn list(file: &str, blob: &Blob) -> Result<Vec<Entry>, NpzError> {
     if zip.has_duplicate_names() {
         return Err(NpzError::DuplicateNames);
     }
+    let place: Arc<str> = file.into();
     let mut entries = Vec::with_capacity(zip.len());
     let mut arrays = 0;
     for index in 0..zip.len() {
@@ -200,7 +200,13 @@ fn list(file: &str, blob: &Blob) -> Result<Vec<Entry>, NpzError> {
             }
             _ => None,
         };
-        let entry = Entry::member(file, &array, header.dtype.clone(), header.shape.clone());
+        let mut entry = Entry::member(file, &array, header.dtype.clone(), header.shape.clone());
+        if let Some(total) = header.total_bytes().map_err(fail)? {
+            entry = match stored_at {
+                Some(at) => entry.stored_in(&place, at + header.start..at + total),
+                None => entry.sized(total - header.start),
+            };
+        }
         entries.push(match header.element(true) {
             Err(reason) => entry.skipped(reason),
             Ok(element) => entry.numbers(element, |flat| Member {

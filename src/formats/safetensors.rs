@@ -5,14 +5,14 @@
 //! refusals name neither tensor nor offset.
 
 use super::mmap::Blob;
-use super::skip::{Flat, SkipReason, byte_len};
-use super::tensor::{Data, Loaded, Stored};
+use super::skip::{SkipReason, byte_len};
+use super::slice::Slice;
 use super::{Entry, FormatError, Metadata};
 use crate::linalg::element::ElementType;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use std::collections::HashSet;
-use std::ops::Range;
+use std::sync::Arc;
 
 /// The limit of the format's reference implementation.
 const LONGEST_HEADER: u64 = 100_000_000;
@@ -82,7 +82,7 @@ pub enum SafetensorsError {
     },
     /// Offsets and shape disagree.
     #[error(
-        "tensor '{tensor}' at byte {at} of the file: {dtype} of shape {shape:?} needs {needed} bytes, data_offsets give {given}"
+        "tensor '{tensor}' at byte {at} of the file: {dtype} of shape {shape:?} needs {needed}, data_offsets give {given}"
     )]
     Size {
         /// Name of the tensor.
@@ -93,7 +93,7 @@ pub enum SafetensorsError {
         dtype: String,
         /// The shape.
         shape: Vec<u64>,
-        /// Bytes the shape needs, or `too many`.
+        /// Bytes the shape needs, as text; bits if they do not fill bytes.
         needed: String,
         /// Bytes between the offsets.
         given: u64,
@@ -180,6 +180,7 @@ fn parse(file: &str, blob: &Blob) -> Result<Contents, SafetensorsError> {
         message: e.to_string(),
     })?;
 
+    let place: Arc<str> = file.into();
     let mut out = Contents::default();
     let mut names = HashSet::new();
     let mut extents: Vec<(u64, u64, &str)> = Vec::new();
@@ -199,7 +200,8 @@ fn parse(file: &str, blob: &Blob) -> Result<Contents, SafetensorsError> {
             }
         })?;
         let (begin, end) = info.data_offsets;
-        out.entries.push(entry(file, blob, name, &info, base)?);
+        out.entries
+            .push(entry(file, &place, blob, name, &info, base)?);
         if begin < end {
             extents.push((begin, end, name));
         }
@@ -243,6 +245,7 @@ fn metadata(file: &str, value: &Value) -> Vec<Metadata> {
 
 fn entry(
     file: &str,
+    place: &Arc<str>,
     blob: &Blob,
     name: &str,
     info: &Info,
@@ -262,12 +265,16 @@ fn entry(
             available,
         });
     }
-    let size_error = |needed: Option<usize>| SafetensorsError::Size {
+    let size_error = |bits: Option<usize>| SafetensorsError::Size {
         tensor: tensor(),
         at: base + begin,
         dtype: info.dtype.clone(),
         shape: info.shape.clone(),
-        needed: needed.map_or_else(|| "too many".to_string(), |n| n.to_string()),
+        needed: match bits {
+            None => "too many bytes".to_string(),
+            Some(bits) if bits % 8 == 0 => format!("{} bytes", bits / 8),
+            Some(bits) => format!("{bits} bits"),
+        },
         given: end - begin,
     };
     let shape: Vec<usize> = info
@@ -278,35 +285,40 @@ fn entry(
         .ok_or_else(|| size_error(None))?;
     let dtype = info.dtype.as_str();
     let kind = kind(dtype);
-    if let Some(item) = kind
+    let bits = kind
         .as_ref()
-        .map_or_else(|(_, item)| *item, |e| Some(e.size()))
-    {
-        let needed = byte_len(&shape, item);
-        if needed.map(|n| n as u64) != Some(end - begin) {
+        .map_or_else(|(_, bits)| *bits, |e| Some(8 * e.size()));
+    if let Some(bits) = bits {
+        // Formats below a byte are packed; the reference demands whole bytes.
+        let needed = byte_len(&shape, bits);
+        if needed.map(|n| n as u128) != Some(8 * u128::from(end - begin)) {
             return Err(size_error(needed));
         }
     } else if byte_len(&shape, 1).is_none() {
         return Err(size_error(None));
     }
-    let entry = Entry::member(file, name, dtype.to_string(), shape);
     let range = (base + begin) as usize..(base + end) as usize;
+    let entry = Entry::member(file, name, dtype.to_string(), shape).stored_in(place, range.clone());
     Ok(match kind {
         Err((reason, _)) => entry.skipped(reason),
-        Ok(element) => entry.numbers(element, |flat| Slice {
-            blob: blob.clone(),
-            range,
-            element,
-            flat,
+        Ok(element) => entry.numbers(element, |flat| {
+            Slice::dense(blob.clone(), range, element, flat)
         }),
     })
 }
 
-/// A number format, or why it is skipped and the bytes of one item if that is known.
+/// A number format, or why it is skipped and the bits of one item if that is known.
 fn kind(dtype: &str) -> Result<ElementType, (SkipReason, Option<usize>)> {
-    let integer = |bytes| {
-        let dtype = dtype.to_string();
-        Err((SkipReason::Integer { dtype }, Some(bytes)))
+    let named = || dtype.to_string();
+    let integer = |bytes: usize| Err((SkipReason::Integer { dtype: named() }, Some(8 * bytes)));
+    let packed = |bits| {
+        Err((
+            SkipReason::Packed {
+                dtype: named(),
+                bits,
+            },
+            Some(bits),
+        ))
     };
     match dtype {
         "F64" => Ok(ElementType::F64),
@@ -321,32 +333,12 @@ fn kind(dtype: &str) -> Result<ElementType, (SkipReason, Option<usize>)> {
         "I16" | "U16" => integer(2),
         "I32" | "U32" => integer(4),
         "I64" | "U64" => integer(8),
-        _ => {
-            let dtype = dtype.to_string();
-            Err((SkipReason::UnknownDtype { dtype }, None))
+        "F4" => packed(4),
+        "F6_E2M3" | "F6_E3M2" => packed(6),
+        "F8_E8M0" => Err((SkipReason::PowersOfTwo { dtype: named() }, Some(8))),
+        "F8_E4M3FNUZ" | "F8_E5M2FNUZ" => {
+            Err((SkipReason::UnknownDtype { dtype: named() }, Some(8)))
         }
-    }
-}
-
-/// A tensor where it lies in the file.
-struct Slice {
-    blob: Blob,
-    range: Range<usize>,
-    element: ElementType,
-    flat: Flat,
-}
-
-impl Stored for Slice {
-    fn load(&self) -> Result<Loaded, FormatError> {
-        Ok(Loaded {
-            data: Data::Bytes {
-                blob: self.blob.clone(),
-                range: self.range.clone(),
-                element: self.element,
-            },
-            row_stride: self.flat.cols,
-            col_stride: 1,
-            note: None,
-        })
+        _ => Err((SkipReason::UnknownDtype { dtype: named() }, None)),
     }
 }

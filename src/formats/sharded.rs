@@ -1,9 +1,10 @@
-//! A checkpoint in several safetensors files, described by a `*.safetensors.index.json`.
+//! A checkpoint in several files, described by a `*.safetensors.index.json` or, for PyTorch's own
+//! format, a `*.bin.index.json`.
 
-use super::FormatError;
 use super::mmap::Blob;
-use super::safetensors::{self, Contents};
+use super::safetensors::Contents;
 use super::skip::SkipReason;
+use super::{FormatError, file_contents};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 use std::path::{Component, Path};
@@ -12,7 +13,7 @@ use std::path::{Component, Path};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IndexError {
     /// Not JSON, or without a `weight_map` of strings.
-    #[error("not a safetensors index: {message}")]
+    #[error("not an index of shards: {message}")]
     Json {
         /// What is wrong.
         message: String,
@@ -44,22 +45,34 @@ pub enum IndexError {
     },
     /// A tensor that its shard does not hold.
     #[error(
-        "tensor '{tensor}' is mapped to shard '{shard}', whose header (bytes 8..{header_end}) does not list it; the files are of different versions"
+        "tensor '{tensor}' is mapped to shard '{shard}', which does not hold it among its {present} tensors; the files are of different versions"
     )]
     MissingTensor {
         /// Name of the tensor.
         tensor: String,
         /// The shard.
         shard: String,
-        /// End of the shard's header.
-        header_end: u64,
+        /// How many tensors the shard holds.
+        present: usize,
     },
 }
 
-/// Whether the name is that of an index.
-pub(super) fn is_index(path: &Path) -> bool {
+/// What the shards of an index are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Shards {
+    Safetensors,
+    Pytorch,
+}
+
+/// Whether the name is that of an index, and of what.
+pub(super) fn index_of(path: &Path) -> Option<Shards> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    name.ends_with(".safetensors.index.json")
+    let stem = name.strip_suffix(".index.json")?;
+    match stem.rsplit_once('.')?.1 {
+        "safetensors" => Some(Shards::Safetensors),
+        "bin" | "pt" | "pth" => Some(Shards::Pytorch),
+        _ => None,
+    }
 }
 
 /// The tensors of all shards, shard after shard in the order of the index.
@@ -101,18 +114,13 @@ pub(super) fn contents(path: &Path) -> Result<Contents, FormatError> {
                 others: wanted.len() - 1,
             }));
         }
-        let name = at.display().to_string();
-        let blob = Blob::open(&at).map_err(|e| FormatError::io(&name, e))?;
-        let mut found = safetensors::contents(&name, &blob)?;
+        let mut found = file_contents(&at)?;
         let present: HashSet<&str> = found.entries.iter().map(|e| e.stored_name()).collect();
         if let Some(tensor) = wanted.iter().find(|t| !present.contains(*t)) {
-            let header = blob
-                .first_chunk::<8>()
-                .map_or(0, |b| u64::from_le_bytes(*b));
             return Err(fail(IndexError::MissingTensor {
                 tensor: tensor.to_string(),
                 shard: shard.to_string(),
-                header_end: 8 + header,
+                present: present.len(),
             }));
         }
         let wanted: HashSet<&str> = wanted.iter().copied().collect();

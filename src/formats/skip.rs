@@ -29,8 +29,57 @@ pub enum SkipReason {
         /// The format as the file names it.
         dtype: String,
     },
-    /// numpy records, objects, text or dates.
-    #[error("{dtype}: numpy {what} are not numbers")]
+    /// Floats of fewer than eight bits, packed: codes of a quantised tensor.
+    #[error("{dtype}: packed {bits}-bit codes mean nothing without their scales")]
+    Packed {
+        /// The format as the file names it.
+        dtype: String,
+        /// Bits of a code.
+        bits: usize,
+    },
+    /// Powers of two (8-bit exponents): the scales of a quantised tensor, no weights themselves.
+    #[error("{dtype}: powers of two are the scales of other tensors, not weights")]
+    PowersOfTwo {
+        /// The format as the file names it.
+        dtype: String,
+    },
+    /// Blocks of quantised codes. [`block_scales`](super::Collection::block_scales) reads their
+    /// scales.
+    #[error(
+        "{dtype}: quantised blocks of {block} numbers in {bytes} bytes are not expanded; only their scales are read"
+    )]
+    Quantised {
+        /// The format as the file names it.
+        dtype: String,
+        /// Numbers in a block.
+        block: usize,
+        /// Bytes of a block.
+        bytes: usize,
+    },
+    /// A tensor that is not an array of numbers with strides.
+    #[error("{what}: not a dense tensor; convert it before saving")]
+    NotDense {
+        /// Sparse, quantised, nested and the like.
+        what: String,
+    },
+    /// A view that shows stored numbers more than once.
+    #[error(
+        "{entries} entries that repeat {stored} stored numbers; call .contiguous() before saving"
+    )]
+    Repeated {
+        /// Entries of the view.
+        entries: usize,
+        /// Numbers in its storage.
+        stored: usize,
+    },
+    /// Numbers in another file, which cannot be found from a stream.
+    #[error("its numbers lie in '{file}'; open the model by its path")]
+    External {
+        /// The file, relative to the model.
+        file: String,
+    },
+    /// Records, objects, text or dates.
+    #[error("{dtype}: {what} are not numbers")]
     NotNumbers {
         /// The format as the file names it.
         dtype: String,

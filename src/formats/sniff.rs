@@ -1,14 +1,20 @@
-//! Which format a file has: by its extension, or by its first bytes if that says nothing.
+//! Which format a file has: by its first bytes where a format has a signature, otherwise by its
+//! extension, otherwise by what the first bytes look like.
 
 use super::mmap::Blob;
 use super::safetensors::{self, Contents};
-use super::{FormatError, matrix_market, npy, npz, text};
+use super::{FormatError, archive, gguf, matrix_market, npy, npz, onnx, pytorch, text};
 use std::io::Read;
+use std::path::Path;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Format {
     Npy,
-    Npz,
+    /// npz or PyTorch: the members tell.
+    Zip,
+    Pytorch,
+    Gguf,
+    Onnx,
     Safetensors,
     MatrixMarket,
     Text,
@@ -20,16 +26,21 @@ struct Refusal {
     advice: &'static str,
 }
 
-/// Lists the tensors of a file.
-pub(super) fn contents(file: &str, blob: &Blob) -> Result<Contents, FormatError> {
+/// Lists the tensors of a file. `beside` is the directory in which a model may keep its numbers;
+/// `None` for a stream.
+pub(super) fn contents(
+    file: &str,
+    blob: &Blob,
+    beside: Option<&Path>,
+) -> Result<Contents, FormatError> {
     if blob.is_empty() {
         let file = file.to_string();
         return Err(FormatError::EmptyFile { file });
     }
-    let format = match by_extension(file) {
-        Some(known) => Some(known),
-        None => by_content(&first_bytes(file, blob)?, blob.len()),
-    };
+    let first = first_bytes(file, blob)?;
+    let format = by_signature(&first)
+        .or_else(|| by_extension(file))
+        .or_else(|| by_appearance(&first, blob.len()));
     let refuse = |refusal: Refusal| FormatError::Unsupported {
         file: file.to_string(),
         format: refusal.format,
@@ -42,14 +53,20 @@ pub(super) fn contents(file: &str, blob: &Blob) -> Result<Contents, FormatError>
         .map_err(refuse)?;
     let stem = stem(file);
     let entries = match format {
-        Format::Npz | Format::Safetensors if blob.is_gzip() => {
+        Format::Zip | Format::Pytorch | Format::Gguf | Format::Onnx | Format::Safetensors
+            if blob.is_gzip() =>
+        {
             return Err(refuse(Refusal {
                 format: "gzip-compressed archive",
                 advice: "run gunzip on it first, so that tensors can be read one at a time",
             }));
         }
         Format::Safetensors => return safetensors::contents(file, blob),
-        Format::Npz => npz::entries(file, blob)?,
+        Format::Pytorch => return pytorch::contents(file, stem, blob),
+        Format::Zip if archive::is_pytorch(blob) => return pytorch::contents(file, stem, blob),
+        Format::Zip => npz::entries(file, blob)?,
+        Format::Gguf => return gguf::contents(file, blob),
+        Format::Onnx => return onnx::contents(file, blob, beside),
         Format::Npy => npy::entries(file, stem, blob)?,
         Format::MatrixMarket => matrix_market::entries(file, stem, blob)?,
         Format::Text => text::entries(file, stem, blob)?,
@@ -87,17 +104,18 @@ fn by_extension(file: &str) -> Option<Result<Format, Refusal>> {
     let (_, extension) = name.rsplit_once('.')?;
     Some(match extension {
         "npy" => Ok(Format::Npy),
-        "npz" => Ok(Format::Npz),
+        "npz" => Ok(Format::Zip),
         "safetensors" => Ok(Format::Safetensors),
         "mtx" | "mm" => Ok(Format::MatrixMarket),
         "csv" | "tsv" => Ok(Format::Text),
-        "pt" | "pth" | "ckpt" | "bin" => Err(PYTORCH),
-        "pkl" | "pickle" => Err(PICKLE),
-        "onnx" => Err(Refusal {
-            format: "ONNX",
-            advice: "convert with onnx.load, onnx.numpy_helper.to_array for each initializer, and numpy.savez",
+        "pt" | "pth" | "ckpt" | "bin" => Ok(Format::Pytorch),
+        "onnx" => Ok(Format::Onnx),
+        "gguf" => Ok(Format::Gguf),
+        "ggml" => Err(Refusal {
+            format: "GGML",
+            advice: "convert it to GGUF with the scripts of llama.cpp",
         }),
-        "gguf" | "ggml" => Err(GGUF),
+        "pkl" | "pickle" => Err(PICKLE),
         "h5" | "hdf5" | "keras" => Err(HDF5),
         "mat" => Err(Refusal {
             format: "MATLAB",
@@ -107,42 +125,56 @@ fn by_extension(file: &str) -> Option<Result<Format, Refusal>> {
     })
 }
 
-const PYTORCH: Refusal = Refusal {
-    format: "PyTorch",
-    advice: "convert with safetensors.torch.save_file(torch.load(path, weights_only=True), 'out.safetensors')",
+const OLD_TAR: Refusal = Refusal {
+    format: "PyTorch tar (before 0.1.10)",
+    advice: "load it with torch.load and save model.state_dict() again",
 };
 const PICKLE: Refusal = Refusal {
     format: "Python pickle",
     advice: "load it in Python and save the arrays with numpy.savez",
-};
-const GGUF: Refusal = Refusal {
-    format: "GGUF",
-    advice: "use the safetensors checkpoint it was converted from",
 };
 const HDF5: Refusal = Refusal {
     format: "HDF5",
     advice: "convert with h5py and numpy.savez",
 };
 
-fn by_content(first: &[u8], length: usize) -> Option<Result<Format, Refusal>> {
-    let header = first.first_chunk::<8>().map(|b| u64::from_le_bytes(*b));
-    let is_safetensors = first.get(8) == Some(&b'{') && header.is_some_and(|n| n < length as u64);
+/// Formats that begin with a magic string.
+fn by_signature(first: &[u8]) -> Option<Result<Format, Refusal>> {
+    /// Where a tar archive has its magic string.
+    const TAR: usize = 257;
     Some(if first.starts_with(b"\x93NUMPY") {
         Ok(Format::Npy)
     } else if first.starts_with(b"PK\x03\x04") || first.starts_with(b"PK\x05\x06") {
-        Ok(Format::Npz)
+        Ok(Format::Zip)
     } else if first.len() >= 14 && first[..14].eq_ignore_ascii_case(b"%%MatrixMarket") {
         Ok(Format::MatrixMarket)
-    } else if is_safetensors {
-        Ok(Format::Safetensors)
     } else if first.starts_with(b"GGUF") {
-        Err(GGUF)
+        Ok(Format::Gguf)
+    } else if pytorch::is_legacy(first) {
+        Ok(Format::Pytorch)
     } else if first.starts_with(b"\x89HDF") {
         Err(HDF5)
+    } else if first
+        .get(TAR..)
+        .is_some_and(|rest| rest.starts_with(b"ustar"))
+    {
+        Err(OLD_TAR)
+    } else {
+        return None;
+    })
+}
+
+fn by_appearance(first: &[u8], length: usize) -> Option<Result<Format, Refusal>> {
+    let header = first.first_chunk::<8>().map(|b| u64::from_le_bytes(*b));
+    let is_safetensors = first.get(8) == Some(&b'{') && header.is_some_and(|n| n < length as u64);
+    Some(if is_safetensors {
+        Ok(Format::Safetensors)
     } else if matches!(first, [0x80, 2..=5, ..]) {
         Err(PICKLE)
     } else if is_text(first) {
         Ok(Format::Text)
+    } else if onnx::is_likely(first) {
+        Ok(Format::Onnx)
     } else {
         return None;
     })

@@ -22,6 +22,9 @@ pub struct Entry {
     shape: Vec<usize>,
     content: Content,
     vector: Option<Readable>,
+    scales: Option<Readable>,
+    bytes: Option<u64>,
+    storage: Option<(Arc<str>, u64)>,
 }
 
 /// What an entry is good for.
@@ -86,6 +89,9 @@ impl Entry {
             shape,
             content: Content::Skip(SkipReason::Scalar),
             vector: None,
+            scales: None,
+            bytes: None,
+            storage: None,
         }
     }
 
@@ -119,6 +125,38 @@ impl Entry {
                 self
             }
         }
+    }
+
+    /// How many bytes the numbers take where they are stored.
+    pub(super) fn sized(mut self, bytes: usize) -> Entry {
+        self.bytes = Some(bytes as u64);
+        self
+    }
+
+    /// Where the numbers lie, uncompressed.
+    pub(super) fn stored_in(mut self, file: &Arc<str>, range: Range<usize>) -> Entry {
+        self.storage = Some((file.clone(), range.start as u64));
+        self.sized(range.len())
+    }
+
+    /// The factors of quantised blocks, as a row of `count` numbers.
+    pub(super) fn scaled(
+        mut self,
+        element: ElementType,
+        count: usize,
+        stored: impl Stored + 'static,
+    ) -> Entry {
+        let flat = Flat {
+            rows: 1,
+            cols: count,
+            reshaped: false,
+        };
+        self.scales = Some(Readable {
+            element,
+            flat,
+            stored: Arc::new(stored),
+        });
+        self
     }
 
     /// The name in the file; for formats without names, the name of the file without extension.
@@ -161,6 +199,20 @@ impl Entry {
     /// The shape as stored.
     pub fn shape(&self) -> &[usize] {
         &self.shape
+    }
+
+    /// Bytes of the tensor's numbers as stored, once decompressed; `None` where numbers are text or
+    /// their size is not known.
+    pub fn bytes(&self) -> Option<u64> {
+        self.bytes
+    }
+
+    /// The file and the byte offset of the tensor's first number; `None` for numbers that are
+    /// compressed or text. Entries with the same offset in the same file are views of the same
+    /// numbers, as tied weights are; the file is not [`file`](Entry::file) where a model keeps its
+    /// numbers in a file of their own.
+    pub fn storage(&self) -> Option<(&str, u64)> {
+        self.storage.as_ref().map(|(file, at)| (&**file, *at))
     }
 
     /// A readable matrix, or the reason why the entry is skipped. The numbers of a skipped vector
@@ -220,6 +272,11 @@ impl Tensor {
         vector.map(|r| Tensor::read(entry, r)).transpose()
     }
 
+    pub(super) fn load_scales(entry: &Entry) -> Result<Option<Tensor>, FormatError> {
+        let scales = entry.scales.as_ref();
+        scales.map(|r| Tensor::read(entry, r)).transpose()
+    }
+
     fn read(entry: &Entry, readable: &Readable) -> Result<Tensor, FormatError> {
         let loaded = readable.stored.load()?;
         Ok(Tensor {
@@ -250,6 +307,14 @@ impl Tensor {
     /// joined by semicolons.
     pub fn note(&self) -> Option<&str> {
         self.note.as_deref()
+    }
+
+    /// Lets go of the numbers: where they lie in a mapped file, the memory behind them may be taken back. Dropping the
+    /// tensor leaves them cached by the process, which counts as its memory.
+    pub fn release(self) {
+        if let Data::Bytes { blob, range, .. } = &self.data {
+            blob.release(range);
+        }
     }
 
     /// The tensor as a matrix, without copying: `shape[0]` rows, all further dimensions as columns

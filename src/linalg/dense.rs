@@ -63,6 +63,51 @@ pub fn axpy_inline(alpha: f64, x: &[f64], y: &mut [f64]) {
     }
 }
 
+vectorised! {
+/// Sums of the first four powers of the entries, with eight running sums each.
+pub fn power_sums(x: &[f64]) -> [f64; 4] {
+    let mut sums = [[0.0f64; 8]; 4];
+    let (chunks, rest) = x.as_chunks::<8>();
+    for c in chunks {
+        for k in 0..8 {
+            let square = c[k] * c[k];
+            sums[0][k] += c[k];
+            sums[1][k] += square;
+            sums[2][k] = square.mul_add(c[k], sums[2][k]);
+            sums[3][k] = square.mul_add(square, sums[3][k]);
+        }
+    }
+    let mut total = sums.map(|s| s.iter().sum::<f64>());
+    for v in rest {
+        for (t, p) in total.iter_mut().zip(1..=4) {
+            *t += v.powi(p);
+        }
+    }
+    total
+}
+}
+
+vectorised! {
+/// Sum of squares of what rounding to multiples of `step > 0` takes away.
+pub fn rounding_loss(x: &[f64], step: f64) -> f64 {
+    let mut sums = [0.0f64; 8];
+    let inverse = 1.0 / step;
+    let (chunks, rest) = x.as_chunks::<8>();
+    for c in chunks {
+        for k in 0..8 {
+            let t = c[k] * inverse;
+            let lost = t - t.round_ties_even();
+            sums[k] = lost.mul_add(lost, sums[k]);
+        }
+    }
+    let tail: f64 = rest
+        .iter()
+        .map(|v| (v * inverse - (v * inverse).round_ties_even()).powi(2))
+        .sum();
+    (sums.iter().sum::<f64>() + tail) * step * step
+}
+}
+
 /// Euclidean norm of a vector whose squares neither overflow nor matter when they underflow.
 pub fn norm2(x: &[f64]) -> f64 {
     dot(x, x).sqrt()
@@ -115,6 +160,15 @@ pub fn gram_lower(a: MatRef<'_, f64>) -> Mat<f64> {
 
 /// `M <- M - X X^T` in the lower half of `M`.
 pub fn subtract_gram_lower(m: MatMut<'_, f64>, x: MatRef<'_, f64>) {
+    update_gram_lower(m, x, -1.0);
+}
+
+/// `M <- M + X X^T` in the lower half of `M`.
+pub fn add_gram_lower(m: MatMut<'_, f64>, x: MatRef<'_, f64>) {
+    update_gram_lower(m, x, 1.0);
+}
+
+fn update_gram_lower(m: MatMut<'_, f64>, x: MatRef<'_, f64>, factor: f64) {
     let par = parallel::for_work(x.ncols() as f64 * (x.nrows() as f64).powi(2));
     triangular::matmul(
         m,
@@ -124,7 +178,7 @@ pub fn subtract_gram_lower(m: MatMut<'_, f64>, x: MatRef<'_, f64>) {
         BlockStructure::Rectangular,
         x.transpose(),
         BlockStructure::Rectangular,
-        -1.0,
+        factor,
         par,
     );
 }
@@ -368,6 +422,11 @@ pub fn symmetric_eigen(m: &Mat<f64>) -> Option<(Vec<f64>, Mat<f64>)> {
     ))
 }
 
+/// Eigenvalues alone, ascending.
+pub fn symmetric_eigenvalues(m: &Mat<f64>) -> Option<Vec<f64>> {
+    m.self_adjoint_eigenvalues(faer::Side::Lower).ok()
+}
+
 /// The first `min(m, n)` columns of `Q` in `A = Q R` with a positive diagonal of `R`, column after
 /// column, for a column-major `m x n` matrix. Sequential, so that it does not depend on threads.
 ///
@@ -432,125 +491,4 @@ pub fn invert_lower(l: &Mat<f64>) -> Option<Mat<f64>> {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-    use dashu_int::IBig;
-    use dashu_int::ops::{BitTest, UnsignedAbs};
-    use proptest::prelude::*;
-    use rand::{RngExt, SeedableRng};
-
-    pub(crate) fn random(m: usize, n: usize, seed: u64) -> Mat<f64> {
-        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
-        Mat::from_fn(m, n, |_, _| {
-            let e: i32 = rng.random_range(-20..20);
-            (rng.random::<f64>() - 0.5) * 2f64.powi(e)
-        })
-    }
-
-    /// `v 2^e`, which must be an integer.
-    pub(crate) fn int(v: f64, e: i32) -> IBig {
-        let exp = crate::scale::exponent_of(if v == 0.0 { 1.0 } else { v });
-        let m = crate::scale::ldexp(v, i64::from(52 - exp)) as i64;
-        let shift = (exp - 52) + e;
-        assert!(shift >= 0);
-        IBig::from(m) << shift as usize
-    }
-
-    /// Exact `x^T y` minus `s`, through integers: entries are above 2^-300 or zero.
-    pub(crate) fn defect(x: &[f64], y: &[f64], s: f64) -> f64 {
-        let mut sum = IBig::ZERO;
-        for (a, b) in x.iter().zip(y) {
-            sum += int(*a, 400) * int(*b, 400);
-        }
-        sum -= int(s, 800);
-        // to double, with relative error 2^-52 at most
-        let bits = sum.clone().unsigned_abs().bit_len();
-        let shift = bits.saturating_sub(62);
-        let top = i64::try_from(sum >> shift).unwrap_or(0);
-        crate::scale::ldexp(top as f64, shift as i64 - 800)
-    }
-
-    proptest! {
-        /// Theorem: dot-product-error. Holds for every kernel the proofs rely on.
-        #[test]
-        fn products_obey_their_bound(m in 1usize..70, k in 1usize..70, n in 1usize..40, seed: u64) {
-            let (x, y) = (random(m, k, seed), random(k, n, seed ^ 1));
-            let c = product(x.as_ref(), y.as_ref());
-            let g = gram_lower(x.as_ref());
-            let gamma = |k: usize| k as f64 * f64::EPSILON / 2.0 * 1.001;
-            for (i, j) in [(0, 0), (m - 1, n - 1), (m / 2, n / 3)] {
-                let row: Vec<f64> = (0..k).map(|l| x[(i, l)]).collect();
-                let col: Vec<f64> = (0..k).map(|l| y[(l, j)]).collect();
-                let size: f64 = row.iter().zip(&col).map(|(a, b)| (a * b).abs()).sum();
-                prop_assert!(defect(&row, &col, c[(i, j)]).abs() <= gamma(k) * size);
-            }
-            for (i, j) in [(0, 0), (k - 1, 0), (k - 1, k / 2)] {
-                let (a, b): (Vec<f64>, Vec<f64>) = (0..m).map(|l| (x[(l, i)], x[(l, j)])).unzip();
-                let size: f64 = a.iter().zip(&b).map(|(a, b)| (a * b).abs()).sum();
-                prop_assert!(defect(&a, &b, g[(i, j)]).abs() <= gamma(m) * size);
-            }
-        }
-
-        /// Theorem: cholesky-proves-definiteness, in its backward-error form.
-        #[test]
-        fn cholesky_reconstructs(n in 1usize..150, seed: u64) {
-            let a = random(n + 3, n, seed);
-            let g = gram_lower(a.as_ref());
-            let mut l = g.clone();
-            if cholesky_lower(l.as_mut()) {
-                for i in 0..n { for j in i + 1..n { l[(i, j)] = 0.0; } }
-                let back = product(l.as_ref(), l.as_ref().transpose());
-                for j in 0..n {
-                    for i in j..n {
-                        let size: f64 = (0..=j).map(|k| (l[(i, k)] * l[(j, k)]).abs()).sum();
-                        let bound = 2.0 * (n as f64 + 2.0) * f64::EPSILON * size;
-                        prop_assert!((back[(i, j)] - g[(i, j)]).abs() <= bound);
-                    }
-                }
-            }
-        }
-
-        #[test]
-        fn triangular_solves_invert(n in 1usize..100, seed: u64) {
-            let a = random(n, n, seed);
-            let mut g = gram_lower(a.as_ref());
-            for i in 0..n { g[(i, i)] += 2f64.powi(44); }
-            prop_assert!(cholesky_lower(g.as_mut()));
-            for i in 0..n { for j in i + 1..n { g[(i, j)] = 0.0; } }
-            let x: Vec<f64> = (0..n).map(|i| i as f64 - 3.5).collect();
-            let column = Mat::from_fn(n, 1, |i, _| x[i]);
-            let back = product(g.as_ref(), product(g.as_ref().transpose(), column.as_ref()).as_ref());
-            let mut z = back.col_as_slice(0).to_vec();
-            solve_lower(&g, &mut z);
-            solve_lower_transposed(&g, &mut z);
-            for (a, b) in x.iter().zip(&z) {
-                prop_assert!((a - b).abs() <= 1e-8 * n as f64, "{a} {b}");
-            }
-        }
-    }
-
-    /// The inverse that certificates build on is triangular: nothing is written above the diagonal.
-    #[test]
-    fn triangular_inverses_are_triangular() {
-        for n in [1, 7, 40, 130] {
-            let mut l = random(n, n, n as u64);
-            for i in 0..n {
-                l[(i, i)] = 1.0 + l[(i, i)].abs();
-            }
-            let x = invert_lower(&l).unwrap();
-            assert!((0..n).all(|j| (0..j).all(|i| x[(i, j)] == 0.0)), "n = {n}");
-        }
-    }
-
-    #[test]
-    fn an_indefinite_matrix_is_refused() {
-        for n in [1, 5, 33, 80, 200] {
-            let mut m = Mat::from_fn(n, n, |i, j| if i == j { 1.0 } else { 0.0 });
-            m[(n - 1, n - 1)] = -1e-12;
-            assert!(!cholesky_lower(m.as_mut()), "n = {n}");
-            let mut m = Mat::from_fn(n, n, |i, j| if i == j { 1.0 } else { 0.0 });
-            m[(n / 2, n / 2)] = f64::NAN;
-            assert!(!cholesky_lower(m.as_mut()), "NaN at n = {n}");
-        }
-    }
-}
+pub(crate) mod tests;

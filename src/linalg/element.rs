@@ -53,6 +53,16 @@ impl ElementType {
         1.0 / self.unit_roundoff()
     }
 
+    /// Smallest positive normal number of one real component; smaller ones carry fewer digits.
+    pub fn smallest_normal(self) -> f64 {
+        match self {
+            ElementType::F8E4M3 => 2f64.powi(-6),
+            ElementType::F8E5M2 | ElementType::F16 => 2f64.powi(-14),
+            ElementType::BF16 | ElementType::F32 | ElementType::C64 => 2f64.powi(-126),
+            ElementType::F64 | ElementType::C128 => f64::MIN_POSITIVE,
+        }
+    }
+
     /// Whether entries have an imaginary part.
     pub fn is_complex(self) -> bool {
         matches!(self, ElementType::C64 | ElementType::C128)

@@ -1,7 +1,10 @@
 //! Linear maps that are given by their products, not by their entries.
 
 use super::dense;
+use super::norms;
 use super::rounding::{down, gamma, up};
+use super::view::{MatrixRef, NonFinite};
+use rayon::prelude::*;
 
 /// A real `rows x cols` matrix `A` seen through products with it and with its transpose.
 pub trait LinearOperator {
@@ -54,4 +57,131 @@ pub(crate) fn quotient(op: &impl LinearOperator, x: &[f64], transposed: bool) ->
     let lo = down(down(y_lo / x_hi) - e);
     let hi = up(y_hi / x_lo + e);
     (lo, if hi.is_nan() { f64::INFINITY } else { hi })
+}
+
+/// A stored real matrix as an operator: lines are widened as they are met, so that no second copy is made.
+#[derive(Clone, Copy, Debug)]
+pub struct StoredMatrix<'a> {
+    matrix: MatrixRef<'a>,
+    rounding: f64,
+}
+
+impl<'a> StoredMatrix<'a> {
+    /// Takes the matrix as it is stored.
+    ///
+    /// # Errors
+    /// The first entry that is NaN or infinite.
+    ///
+    /// # Panics
+    /// If the entries are complex.
+    pub fn new(matrix: MatrixRef<'a>) -> Result<StoredMatrix<'a>, NonFinite> {
+        assert_eq!(matrix.components(), 1, "a real matrix");
+        // every entry of A x is a sum of at most max(m, n) products, in any order. Theorem: dot-product-error.
+        let norm = norms::frobenius(&matrix)?;
+        let norm = norm.to_linear().map_or(f64::INFINITY, |(_, _, hi)| hi);
+        let terms = matrix.rows().max(matrix.cols());
+        Ok(StoredMatrix {
+            matrix,
+            rounding: up(gamma(terms + 1) * norm),
+        })
+    }
+}
+
+impl LinearOperator for StoredMatrix<'_> {
+    fn rows(&self) -> usize {
+        self.matrix.rows()
+    }
+
+    fn cols(&self) -> usize {
+        self.matrix.cols()
+    }
+
+    fn apply(&self, x: &[f64], y: &mut [f64]) {
+        multiply(&self.matrix, x, y);
+    }
+
+    fn apply_transposed(&self, y: &[f64], x: &mut [f64]) {
+        multiply(&self.matrix.transposed(), y, x);
+    }
+
+    fn rounding(&self) -> f64 {
+        self.rounding
+    }
+}
+
+/// Lines taken by one thread at a time.
+const SHARE: usize = 256;
+
+/// `y = A x`, by whichever lines lie together in memory.
+fn multiply(a: &MatrixRef<'_>, x: &[f64], y: &mut [f64]) {
+    let by_rows = a.rows_are_contiguous();
+    if by_rows {
+        y.par_chunks_mut(SHARE).enumerate().for_each(|(k, part)| {
+            let mut line = vec![0.0; a.cols()];
+            for (i, y) in part.iter_mut().enumerate() {
+                a.decode_line(true, k * SHARE + i, &mut line);
+                *y = dense::dot(&line, x);
+            }
+        });
+        return;
+    }
+    // a fixed number of partial sums, so that the result does not depend on the number of threads
+    let share = a.cols().div_ceil(SHARES).max(1);
+    let partial: Vec<Vec<f64>> = (0..a.cols())
+        .step_by(share)
+        .collect::<Vec<_>>()
+        .into_par_iter()
+        .map(|start| {
+            let mut sum = vec![0.0; a.rows()];
+            let mut line = vec![0.0; a.rows()];
+            for j in start..(start + share).min(a.cols()) {
+                a.decode_line(false, j, &mut line);
+                dense::axpy(x[j], &line, &mut sum);
+            }
+            sum
+        })
+        .collect();
+    y.fill(0.0);
+    for sum in &partial {
+        dense::axpy(1.0, sum, y);
+    }
+}
+
+/// Partial sums of a product by columns.
+const SHARES: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stored_matrices_multiply_like_dense_ones() {
+        let (m, n) = (600, 37);
+        let data: Vec<f32> = (0..m * n)
+            .map(|k| ((k * 7919) % 101) as f32 - 50.0)
+            .collect();
+        let a = MatrixRef::row_major(&data, m, n).unwrap();
+        let x: Vec<f64> = (0..n).map(|j| (j % 5) as f64 - 2.0).collect();
+        let z: Vec<f64> = (0..m).map(|i| (i % 7) as f64 - 3.0).collect();
+        for (view, flipped) in [(a, false), (a.transposed(), true)] {
+            let op = StoredMatrix::new(view).unwrap();
+            let (mut forth, mut back) = (vec![1.0; m], vec![1.0; n]);
+            if flipped {
+                op.apply_transposed(&x, &mut forth);
+                op.apply(&z, &mut back);
+            } else {
+                op.apply(&x, &mut forth);
+                op.apply_transposed(&z, &mut back);
+            }
+            // integers: exact in any order
+            for (i, y) in forth.iter().enumerate() {
+                let exact: f64 = (0..n).map(|j| a.get(i, j).0 * x[j]).sum();
+                assert_eq!(*y, exact);
+            }
+            for (j, y) in back.iter().enumerate() {
+                let exact: f64 = (0..m).map(|i| a.get(i, j).0 * z[i]).sum();
+                assert_eq!(*y, exact);
+            }
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use super::element::{ElementType, f8_e4m3_to_f64, f8_e5m2_to_f64};
 use half::{bf16, f16};
 use nalgebra as na;
+use std::ops::Range;
 
 /// Borrowed entries of a [`MatrixRef`].
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +31,7 @@ pub enum Elements<'a> {
 pub struct MatrixRef<'a> {
     rows: usize,
     cols: usize,
+    offset: usize,
     row_stride: usize,
     col_stride: usize,
     elements: Elements<'a>,
@@ -164,6 +166,7 @@ impl<'a> MatrixRef<'a> {
         Ok(MatrixRef {
             rows,
             cols,
+            offset: 0,
             row_stride,
             col_stride,
             elements,
@@ -175,6 +178,7 @@ impl<'a> MatrixRef<'a> {
         MatrixRef {
             rows: m.nrows(),
             cols: m.ncols(),
+            offset: 0,
             row_stride: 1,
             col_stride: m.nrows(),
             elements: Elements::Nalgebra(m),
@@ -186,6 +190,7 @@ impl<'a> MatrixRef<'a> {
         MatrixRef {
             rows: m.nrows(),
             cols: m.ncols(),
+            offset: 0,
             row_stride: 1,
             col_stride: m.nrows(),
             elements: Elements::Faer(m),
@@ -219,10 +224,49 @@ impl<'a> MatrixRef<'a> {
         MatrixRef {
             rows: self.cols,
             cols: self.rows,
+            offset: self.offset,
             row_stride: self.col_stride,
             col_stride: self.row_stride,
             elements: self.elements,
         }
+    }
+
+    /// The block of the given rows and columns.
+    ///
+    /// # Panics
+    /// If a range leaves the shape.
+    pub fn block(self, rows: Range<usize>, cols: Range<usize>) -> Self {
+        assert!(
+            rows.start <= rows.end && rows.end <= self.rows,
+            "rows {rows:?} of {}",
+            self.rows
+        );
+        assert!(
+            cols.start <= cols.end && cols.end <= self.cols,
+            "columns {cols:?} of {}",
+            self.cols
+        );
+        MatrixRef {
+            rows: rows.len(),
+            cols: cols.len(),
+            offset: self.offset + rows.start * self.row_stride + cols.start * self.col_stride,
+            ..self
+        }
+    }
+
+    /// The same entries in row order with another number of columns; `None` if they do not lie row
+    /// after row without gaps, or their number is no multiple of `cols`.
+    pub fn reshaped(self, cols: usize) -> Option<Self> {
+        let count = self.rows * self.cols;
+        let gapless = (self.col_stride == 1 || self.cols == 1)
+            && (self.row_stride == self.cols || self.rows == 1);
+        (gapless && cols > 0 && count.is_multiple_of(cols)).then(|| MatrixRef {
+            rows: count / cols,
+            cols,
+            row_stride: cols,
+            col_stride: 1,
+            ..self
+        })
     }
 
     /// Entry `(i, j)` widened exactly to (re, im); `im` is 0 for real formats.
@@ -236,7 +280,7 @@ impl<'a> MatrixRef<'a> {
             self.rows,
             self.cols
         );
-        self.at(i * self.row_stride + j * self.col_stride)
+        self.at(self.offset + i * self.row_stride + j * self.col_stride)
     }
 
     fn at(&self, k: usize) -> (f64, f64) {
@@ -281,7 +325,7 @@ impl<'a> MatrixRef<'a> {
         }
         for row in 0..self.rows {
             for col in 0..self.cols {
-                let (re, im) = self.at(row * self.row_stride + col * self.col_stride);
+                let (re, im) = self.at(self.offset + row * self.row_stride + col * self.col_stride);
                 if !(re.is_finite() && im.is_finite()) {
                     let value = if re.is_finite() { im } else { re };
                     return Some(NonFinite { row, col, value });
@@ -335,6 +379,16 @@ impl<'a> MatrixRef<'a> {
         self.decode_line(true, row, out);
     }
 
+    /// Format and bytes of the entries, where they lie in a file or buffer without gaps in row order.
+    pub(super) fn gapless_bytes(&self) -> Option<(ElementType, &'a [u8])> {
+        let Elements::Bytes(element, bytes) = self.elements else {
+            return None;
+        };
+        let flat = self.reshaped(1)?;
+        let start = flat.offset * element.size();
+        Some((element, &bytes[start..start + flat.rows * element.size()]))
+    }
+
     /// Whether walking along a row touches neighbouring memory.
     pub(super) fn rows_are_contiguous(&self) -> bool {
         self.col_stride <= self.row_stride
@@ -343,9 +397,9 @@ impl<'a> MatrixRef<'a> {
     /// Widens one row (`by_rows`) or column exactly into `out`, complex entries as (re, im) pairs.
     pub(super) fn decode_line(&self, by_rows: bool, line: usize, out: &mut [f64]) {
         let (start, step) = if by_rows {
-            (line * self.row_stride, self.col_stride)
+            (self.offset + line * self.row_stride, self.col_stride)
         } else {
-            (line * self.col_stride, self.row_stride)
+            (self.offset + line * self.col_stride, self.row_stride)
         };
         let len = out.len() / self.components();
         if step == 1 {
@@ -383,8 +437,8 @@ impl<'a> MatrixRef<'a> {
                         _ => {}
                     }
                 }
-                Elements::Faer(m) if m.nrows() == len => {
-                    if let Some(c) = m.col(line).try_as_col_major() {
+                Elements::Faer(m) if m.nrows() == len && start.is_multiple_of(len) => {
+                    if let Some(c) = m.col(start / len).try_as_col_major() {
                         return out.copy_from_slice(c.as_slice());
                     }
                 }
@@ -430,94 +484,4 @@ fn line_max(max: f64, line: &[f64]) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::linalg::widen::Widened;
-
-    /// Every borrowed form of one matrix widens to the same numbers.
-    #[test]
-    fn all_views_agree() {
-        let (m, n) = (3, 2);
-        let value = |i: usize, j: usize| (1 + 2 * i + 7 * j) as f64 - 4.5;
-        let rows: Vec<f64> = (0..m * n).map(|k| value(k / n, k % n)).collect();
-        let cols: Vec<f64> = (0..m * n).map(|k| value(k % m, k / m)).collect();
-        let halves: Vec<f16> = rows.iter().map(|&x| f16::from_f64(x)).collect();
-        let shorts: Vec<bf16> = rows.iter().map(|&x| bf16::from_f64(x)).collect();
-        let singles: Vec<f32> = rows.iter().map(|&x| x as f32).collect();
-        let pairs: Vec<[f64; 2]> = rows.iter().map(|&x| [x, 0.0]).collect();
-        // one byte too many in front, so that nothing is aligned
-        let bytes: Vec<u8> = std::iter::once(0)
-            .chain(singles.iter().flat_map(|x| x.to_le_bytes()))
-            .collect();
-        let nal = na::DMatrix::from_fn(m + 2, n + 1, |i, j| {
-            if i >= 2 && j >= 1 {
-                value(i - 2, j - 1)
-            } else {
-                f64::NAN
-            }
-        });
-        let fae = faer::Mat::from_fn(n, m, |j, i| value(i, j));
-        let backwards = faer::Mat::from_fn(m, n, |i, j| value(m - 1 - i, j));
-        let views = [
-            MatrixRef::row_major(&rows, m, n).unwrap(),
-            MatrixRef::col_major(&cols, m, n).unwrap(),
-            MatrixRef::row_major(&halves, m, n).unwrap(),
-            MatrixRef::row_major(&shorts, m, n).unwrap(),
-            MatrixRef::row_major(&singles, m, n).unwrap(),
-            MatrixRef::with_strides(Elements::Bytes(ElementType::F32, &bytes[1..]), m, n, n, 1)
-                .unwrap(),
-            MatrixRef::from_nalgebra(nal.view((2, 1), (m, n))),
-            MatrixRef::from_faer(fae.transpose()),
-            MatrixRef::from_faer(backwards.reverse_rows()),
-        ];
-        let expected = views[0].widen().unwrap();
-        for (k, v) in views.iter().enumerate() {
-            assert_eq!((v.rows(), v.cols()), (m, n));
-            let w: Widened = v.widen().unwrap();
-            assert_eq!(w.mat, expected.mat, "view {k}");
-            assert_eq!(
-                v.transposed().widen().unwrap().mat,
-                expected.mat,
-                "transposed view {k}"
-            );
-            for i in 0..m {
-                for j in 0..n {
-                    assert_eq!(v.get(i, j), (value(i, j), 0.0), "view {k}");
-                }
-            }
-        }
-        let complex = MatrixRef::row_major(&pairs, m, n).unwrap().widen().unwrap();
-        assert_eq!((complex.mat.nrows(), complex.mat.ncols()), (2 * m, 2 * n));
-        assert_eq!(complex.mat[(m, n)], expected.mat[(0, 0)]);
-    }
-
-    #[test]
-    fn the_first_bad_entry_in_row_order_is_named() {
-        for columns in [false, true] {
-            let mut data = vec![1.0f32; 20 * 9];
-            let at = |i: usize, j: usize| if columns { i + 20 * j } else { 9 * i + j };
-            data[at(17, 2)] = f32::NAN;
-            data[at(11, 8)] = f32::NEG_INFINITY;
-            let view = if columns {
-                MatrixRef::col_major(&data, 20, 9)
-            } else {
-                MatrixRef::row_major(&data, 20, 9)
-            };
-            let bad = view.unwrap().first_nonfinite().unwrap();
-            assert_eq!((bad.row, bad.col, bad.value), (11, 8, f64::NEG_INFINITY));
-        }
-    }
-
-    #[test]
-    fn a_short_slice_is_refused() {
-        let e = MatrixRef::row_major(&[1.0, 2.0, 3.0], 2, 2).unwrap_err();
-        assert!(matches!(
-            e,
-            ViewError::TooShort {
-                needed: 4,
-                available: 3,
-                ..
-            }
-        ));
-    }
-}
+mod tests;

@@ -5,11 +5,13 @@
 //! the truth; JSON keeps every bit (shortest round-trip decimals).
 
 pub mod alpha;
+pub mod audit;
 pub mod bound;
 pub mod check;
 pub mod claims;
 pub mod cond;
 pub mod convolution;
+pub mod diff;
 pub mod document;
 #[cfg(feature = "cli")]
 pub mod figure;

@@ -13,6 +13,7 @@ pub mod gain;
 pub mod kernel;
 pub mod laws;
 pub mod lyapunov;
+pub mod marchenko_pastur;
 pub mod mean_field;
 pub mod multiplier;
 pub mod normalization;

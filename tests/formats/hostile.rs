@@ -14,6 +14,16 @@ const SEEDS: &[&str] = &[
     "stored.npz",
     "deflated.npz",
     "model.safetensors",
+    "state.pt",
+    "deflated.pt",
+    "legacy.pt",
+    "module.pt",
+    "script.pt",
+    "training.pt",
+    "unchecked.pt",
+    "model.onnx",
+    "external.onnx",
+    "model.gguf",
     "coordinate_hermitian.mtx",
     "array_skew.mtx",
     "pattern.mtx",
@@ -93,7 +103,7 @@ proptest! {
     }
 
     #[test]
-    fn random_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), format in 0usize..6) {
+    fn random_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), format in 0usize..10) {
         let (name, magic): (&str, &[u8]) = [
             ("x.npy", &b"\x93NUMPY\x01\x00"[..]),
             ("x.npz", b"PK\x03\x04"),
@@ -101,6 +111,10 @@ proptest! {
             ("x.mtx", b"%%MatrixMarket matrix coordinate real general\n"),
             ("x.csv", b"1,2\n"),
             ("x.npy.gz", b"\x1f\x8b\x08\0"),
+            ("x.pt", b"PK\x03\x04"),
+            ("x.pt", b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."),
+            ("x.onnx", b"\x08\x08\x3a\x40"),
+            ("x.gguf", b"GGUF\x03\0\0\0"),
         ][format];
         for start in [&b""[..], magic] {
             let bytes = [start, &bytes].concat();

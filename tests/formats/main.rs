@@ -2,6 +2,9 @@
 
 mod damage;
 mod hostile;
+mod lies;
+mod models;
+mod pickles;
 mod reading;
 mod sources;
 

@@ -231,7 +231,7 @@ fn safetensors_small_floats_and_unknown_types() {
         all.load(3)
             .unwrap_err()
             .to_string()
-            .contains("F4: not a number format")
+            .contains("F4: packed 4-bit codes")
     );
 }
 

@@ -139,3 +139,110 @@ mod smooth_activations_share_edges_that_stay_finite {
         assert!(other > upper + 1e-3 && ln_f(1.0, 1.0) > upper + 1e-3);
     }
 }
+
+/// Singular values of independent entries fill the law of Marchenko and Pastur, whose distribution function has a closed form.
+///
+/// Theorem: marchenko-pastur.
+mod independent_entries_fill_the_marchenko_pastur_law {
+    use super::*;
+    use isometer::linalg::singular::singular_values;
+    use isometer::linalg::view::MatrixRef;
+    use isometer::theory::marchenko_pastur::MarchenkoPastur;
+    use rand::SeedableRng;
+    use rand_distr::{Distribution, StandardNormal};
+
+    /// `E t^k` by parts: `b^k` less the integral of `k t^(k-1)` times the distribution function.
+    fn moment(law: &MarchenkoPastur, k: i32) -> f64 {
+        let steps = 20_000;
+        let (lower, upper) = (law.lower(), law.upper());
+        let h = (upper - lower) / f64::from(steps);
+        let area: f64 = (0..steps)
+            .map(|i| {
+                let x = lower + (f64::from(i) + 0.5) * h;
+                // t = x^2, dt = 2 x dx
+                h * 2.0 * x * f64::from(k) * x.powi(2 * (k - 1)) * law.cdf(x)
+            })
+            .sum();
+        upper.powi(2 * k) - area
+    }
+
+    fn narayana_sum(q: f64, k: u32) -> f64 {
+        let choose = |n: u32, r: u32| {
+            (0..r)
+                .map(|i| f64::from(n - i) / f64::from(i + 1))
+                .product::<f64>()
+        };
+        (1..=k)
+            .map(|i| choose(k, i) * choose(k, i - 1) / f64::from(k) * q.powi(i as i32 - 1))
+            .sum()
+    }
+
+    /// Singular values in the unit of the law, for entries of variance `s^2`.
+    fn drawn(m: usize, n: usize, s: f64, seed: u64) -> Vec<f64> {
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
+        let x: Vec<f64> = (0..m * n)
+            .map(|_| {
+                let z: f64 = StandardNormal.sample(&mut rng);
+                s * z
+            })
+            .collect();
+        let all = singular_values(&MatrixRef::row_major(&x, m, n).unwrap()).unwrap();
+        let unit = s * (m.max(n) as f64).sqrt();
+        all.values
+            .iter()
+            .map(|v| v * 2f64.powi(all.exponent as i32) / unit)
+            .collect()
+    }
+
+    /// Half the distance that as many independent draws of the law exceed once in a million (Massart 1990): eigenvalues repel
+    /// each other and lie far closer.
+    fn limit(n: usize) -> f64 {
+        0.5 * (2e6f64.ln() / (2.0 * n as f64)).sqrt()
+    }
+
+    #[test]
+    fn holds() {
+        check((1..400usize, 1..400usize, 1..6i32), |(m, n, k)| {
+            let law = MarchenkoPastur::new(m, n).unwrap();
+            let q = m.min(n) as f64 / m.max(n) as f64;
+            let expected = narayana_sum(q, k as u32);
+            // the midpoint rule errs by h^2/24 times the variation of the slope of the integrand
+            let h = (law.upper() - law.lower()) / 20_000.0;
+            let variation = f64::from(2 * k * (2 * k + 1)) * 4f64.powi(k);
+            let tolerance = h * h / 24.0 * variation + 1e-12 * law.upper().powi(2 * k);
+            let found = moment(&law, k);
+            prop_assert!((found - expected).abs() < tolerance, "{found} {expected}");
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn tight() {
+        for (seed, (m, n)) in [(120, 120), (60, 150), (200, 80)].into_iter().enumerate() {
+            let law = MarchenkoPastur::new(m, n).unwrap();
+            let values = drawn(m, n, 0.3, seed as u64);
+            assert!(law.distance(&values) < limit(values.len()));
+            // fluctuations of the largest are of order n^(-2/3)
+            let width = 4.0 * (values.len() as f64).powf(-2.0 / 3.0);
+            assert!(
+                (values[0] - law.upper()).abs() < width,
+                "{} {}",
+                values[0],
+                law.upper()
+            );
+        }
+    }
+
+    #[test]
+    fn notices() {
+        let (m, n) = (150, 120);
+        let values = drawn(m, n, 1.0, 9);
+        assert!(MarchenkoPastur::new(m, 30).unwrap().distance(&values) > limit(n));
+        let stretched: Vec<f64> = values.iter().map(|x| 1.2 * x).collect();
+        assert!(MarchenkoPastur::new(m, n).unwrap().distance(&stretched) > limit(n));
+        assert!(
+            (moment(&MarchenkoPastur::new(m, n).unwrap(), 3) / narayana_sum(0.7, 3) - 1.0).abs()
+                > 1e-2
+        );
+    }
+}

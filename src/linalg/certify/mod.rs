@@ -49,6 +49,8 @@ pub enum Method {
     Lanczos,
     /// Full singular value decomposition, not proved.
     Svd,
+    /// Eigenvalues of the Gram matrix, not proved.
+    GramEigenvalues,
     /// Cholesky proofs at every frequency of a torus.
     TorusCholesky,
     /// A decomposition at every frequency of a torus, not proved.
@@ -68,6 +70,7 @@ impl Method {
             Method::Rational => "exact-rational",
             Method::Lanczos => "lanczos",
             Method::Svd => "svd",
+            Method::GramEigenvalues => "gram-eigenvalues",
             Method::TorusCholesky => "torus-cholesky",
             Method::TorusSvd => "torus-svd",
             Method::TorusEmbedding => "torus-embedding",

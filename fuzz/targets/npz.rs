@@ -1,0 +1,4 @@
+//! NumPy archives.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| isometer_fuzz::reads("x.npz", bytes));

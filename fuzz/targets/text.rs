@@ -1,0 +1,4 @@
+//! Delimited text.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| isometer_fuzz::reads("x.csv", bytes));

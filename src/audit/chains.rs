@@ -1,0 +1,68 @@
+//! Runs of dense layers that feed each other, and how far gradients can grow through them.
+
+use super::checkpoint::Audited;
+use super::roles::{Orientation, Role};
+
+/// Consecutive dense layers whose names differ in numbers only and whose shapes fit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Chain {
+    /// Labels, first layer first.
+    pub tensors: Vec<String>,
+    /// `log10` of the product of the spectral norms: with activations of slope at most 1, no gradient grows by more through a
+    /// plain chain. Theorem: gradient-norm-bound.
+    pub log10_plain: f64,
+    /// `log10` of the product of `1 + sigma_max`: the same where each layer is the branch of a residual block `x + phi(W x)`.
+    /// Theorem: residual-block-bounds.
+    pub log10_residual: f64,
+}
+
+/// Inputs and outputs of a dense layer.
+fn sides(t: &Audited) -> Option<(usize, usize)> {
+    match (&t.role, t.shape.as_slice()) {
+        (Role::Matrix(Orientation::OutIn), [out, inputs]) => Some((*inputs, *out)),
+        (Role::Matrix(Orientation::InOut), [inputs, out]) => Some((*inputs, *out)),
+        _ => None,
+    }
+}
+
+/// The name without its digits.
+fn family(name: &str) -> String {
+    name.chars().filter(|c| !c.is_ascii_digit()).collect()
+}
+
+/// All chains of at least two layers, in file order; biases and scales between the layers do not interrupt them.
+pub fn chains(tensors: &[Audited]) -> Vec<Chain> {
+    let mut out: Vec<Vec<&Audited>> = Vec::new();
+    for t in tensors.iter().filter(|t| t.shape.len() >= 2) {
+        let Some((inputs, _)) = sides(t).filter(|_| !t.parts.is_empty()) else {
+            out.push(Vec::new());
+            continue;
+        };
+        let fits = out.last().and_then(|run| run.last()).is_some_and(|before| {
+            family(&before.name) == family(&t.name)
+                && sides(before).is_some_and(|(_, o)| o == inputs)
+        });
+        match out.last_mut() {
+            Some(run) if fits => run.push(t),
+            _ => out.push(vec![t]),
+        }
+    }
+    out.into_iter()
+        .filter(|run| run.len() > 1)
+        .map(|run| {
+            let norms = || {
+                run.iter()
+                    .filter_map(|t| t.parts.first())
+                    .map(|p| p.sigma_max.enclosure.log10().2)
+            };
+            Chain {
+                tensors: run.iter().map(|t| t.label.clone()).collect(),
+                log10_plain: norms().sum(),
+                // log10(1 + s) without overflow
+                log10_residual: norms()
+                    .map(|l| l.max(0.0) + (10f64.powf(-l.abs())).ln_1p() / std::f64::consts::LN_10)
+                    .sum(),
+            }
+        })
+        .collect()
+}
