@@ -8,9 +8,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What a status may say: proved here in full; proved here but for steps named in the text; taken
-/// from the literature; believed.
-const STATUSES: [&str; 4] = ["proved", "proved on paper", "cited", "conjectured"];
+#[path = "ledger/formal.rs"]
+mod formal;
+
+/// What a status may say: checked by Coq, all of it or the part that the text names; proved here in
+/// full; proved here but for steps named in the text; taken from the literature; believed.
+const STATUSES: [&str; 6] = [
+    "machine-checked",
+    "machine-checked in part",
+    "proved",
+    "proved on paper",
+    "cited",
+    "conjectured",
+];
 
 /// Header fields, in order.
 const FIELDS: [&str; 5] = [
@@ -20,6 +30,9 @@ const FIELDS: [&str; 5] = [
     "Implements",
     "Checked-by",
 ];
+
+/// The header field of statements that name formal theorems.
+const FORMAL: &str = "Formal";
 
 /// What every module of the specification must have.
 const TESTS: [&str; 3] = ["holds", "tight", "notices"];
@@ -71,7 +84,7 @@ fn parse(id: &str, text: &str, wrong: &mut Vec<String>) -> Statement {
     let mut header = BTreeMap::new();
     for line in lines.by_ref().skip(1).take_while(|l| !l.is_empty()) {
         match line.split_once(": ") {
-            Some((key, value)) if FIELDS.contains(&key) => {
+            Some((key, value)) if FIELDS.contains(&key) || key == FORMAL => {
                 header.insert(key.to_string(), value.to_string());
             }
             _ => complain(format!("not a header line: {line}")),
@@ -94,7 +107,7 @@ fn parse(id: &str, text: &str, wrong: &mut Vec<String>) -> Statement {
     }
     let proved = header
         .get("Status")
-        .is_some_and(|s| s.starts_with("proved"));
+        .is_some_and(|s| s.starts_with("proved") || s.starts_with("machine-checked"));
     if proved && !text.contains("QED") {
         complain("the proof does not end".into());
     }
@@ -274,6 +287,7 @@ fn examine(files: &Files) -> (Vec<Statement>, Vec<String>) {
     }
     let modules = spec_modules(files);
     compare(&statements, &modules, &mut wrong);
+    formal::compare(&statements, files, &mut wrong);
     let is_module = |entry: &str| {
         let place = |m: &SpecModule<'_>| format!("{}::{}", m.path, m.name);
         modules.iter().any(|m| place(m) == entry)
@@ -312,12 +326,16 @@ fn index(files: &Files) -> String {
          Code and tests refer to a statement by its id (`Theorem: id` in a comment); `Implements` and\n\
          `Checked-by` point back. `tests/ledger.rs` keeps both directions true and generates this\n\
          table: `ISOMETER_BLESS=1 cargo test --test ledger`.\n\n\
-         Status: *proved* (in full, here), *proved on paper* (with gaps named in the text), *cited*\n\
-         (from the literature), *conjectured*. No proof is machine-checked.\n\n\
-         | theorem | status | arithmetic | implements | specification | other checks |\n|---|---|---|---|---|---|\n",
+         Status: *machine-checked* (all of the statement in exact arithmetic, by Coq: `proofs/check`), *machine-checked\n\
+         in part* (the text says which part), *proved* (in full, here), *proved on paper* (with gaps named in the\n\
+         text), *cited* (from the literature), *conjectured*. The formal theorems are in `coq/`, what they say and\n\
+         the axioms behind each in `coq/statements/`.\n\n\
+         | theorem | status | arithmetic | implements | specification | other checks | formal | axioms |\n\
+         |---|---|---|---|---|---|---|---|\n",
     );
     for s in &statements {
         let field = |f: &str| s.header.get(f).map_or("", String::as_str);
+        let (checked, axioms) = formal::columns(s, files);
         let named = s.spec_modules();
         let places: Vec<String> = modules
             .iter()
@@ -328,7 +346,7 @@ fn index(files: &Files) -> String {
             })
             .collect();
         out += &format!(
-            "| [{id}]({id}.md) | {} | {} | {} | {} | {} |\n",
+            "| [{id}]({id}.md) | {} | {} | {} | {} | {} | {checked} | {axioms} |\n",
             field("Status"),
             field("Arithmetic"),
             if s.stands_alone() {
@@ -366,7 +384,10 @@ fn repository() -> Files {
     collect(&root().join("tests"), "rs", &mut files);
     // this file talks about citations without making any
     files.remove("tests/ledger.rs");
-    collect(&root().join("proofs"), "md", &mut files);
+    files.remove("tests/ledger/formal.rs");
+    for extension in ["md", "v", "txt"] {
+        collect(&root().join("proofs"), extension, &mut files);
+    }
     files
 }
 
