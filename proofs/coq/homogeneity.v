@@ -227,8 +227,14 @@ Theorem euler_identity phi dphi m ws (p : params R m ws) x v l :
   gated phi dphi -> bias_free p -> (l < size ws)%N ->
   weight_dot l p (vjp phi dphi p x v).1 = dot v (forward phi p x).
 Proof.
-elim: ws l m phi dphi p x v => [|k ws IH] l m phi dphi //= [[W b] rest] x v gate [-> bias0].
-Admitted.
+elim: ws l m phi dphi p x v => [|k ws IH] l m phi dphi //= [[W b] rest] x v gate [-> bias0] l_in.
+have gate' : gated (fun l => phi l.+1) (fun l => dphi l.+1) := fun l => gate l.+1.
+case: l l_in => [_ | l l_in].
+  rewrite -(euler_input _ _ gate' bias0); case: vjp => gp g /=.
+  rewrite -(gated_dot _ _ gate) {3}/preact addr0 -outer_dot.
+  by apply: eq_bigr => i _; apply: eq_bigr => j _; rewrite mulrC.
+by rewrite -(IH l _ _ _ rest (map_mx (phi 0%N) (preact W 0 x)) v gate' bias0 l_in); case: vjp.
+Qed.
 
 (** So all layers have the same pairing. *)
 Theorem layers_share_their_pairing phi dphi m ws (p : params R m ws) x v l l' :
