@@ -175,6 +175,34 @@ case: ws p x v {scaled bias0} => // k ws p x v.
 by rewrite /= exprS [alpha * _]mulrC mulfK ?gt_eqF.
 Qed.
 
+(** Weights stored as [w] and multiplied by [alpha] when they are used: the gradient in [w] pairs with a
+    change of [w] as the gradient in [alpha w] does with [alpha] times that change, and is [alpha^L]
+    times the gradient at [alpha = 1]. *)
+Theorem gradient_in_stored_weights phi dphi m ws alpha (p dw : params R m ws) x v :
+  homogeneous phi dphi -> bias_free p -> bias_free dw -> 0 < alpha ->
+  params_dot (vjp phi dphi (scale_weights (fun=> alpha) p) x v).1 (scale_weights (fun=> alpha) dw) =
+    alpha ^+ size ws * params_dot (vjp phi dphi p x v).1 dw.
+Proof.
+move=> hom bias0 dbias0 alpha_gt0.
+have dot_weights (q : params R m ws) dq : bias_free dq -> params_dot q dq = params_dot (weights_only q) dq.
+  elim: ws m q dq {p dw x v bias0 dbias0} => [|k ws IH] m //= [[W b] rest] [[dW db] drest] [-> free].
+  by rewrite dot0r dot0l IH.
+have scale_free a : bias_free (scale_weights (fun=> a) dw).
+  by elim: ws m dw dbias0 {p x v bias0 dot_weights} => [|k ws IH] m //= [[W b] rest] [-> free]; split; last exact: IH.
+rewrite dot_weights // [in RHS]dot_weights //.
+have [_ _ ->] := powers_of_the_multiplier x v hom bias0 alpha_gt0.
+case: ws p dw x v {scale_free dot_weights bias0} dbias0 => [|k ws] p dw x v dbias0.
+  by rewrite /= mulr0.
+have pairing a b ws' m' (q dq : params R m' ws') : bias_free dq ->
+    params_dot (weights_only (scale_weights (fun=> a) q)) (scale_weights (fun=> b) dq) =
+    b * a * params_dot (weights_only q) dq.
+  elim: ws' m' q dq => [|k' ws' IH] m' q dq /=; first by rewrite mulr0.
+  case: q dq => [[W c] rest] [[dW dc] drest] /= [-> free]; rewrite IH // !dot0r !addr0 mulrDr; congr (_ + _).
+  rewrite mulr_sumr; apply: eq_bigr => i _; rewrite mulr_sumr; apply: eq_bigr => j _.
+  by rewrite !mxE mulrACA [a * b]mulrC.
+by rewrite pairing // -exprS.
+Qed.
+
 Lemma eq_scale_weights c c' m ws (p : params R m ws) :
   c =1 c' -> scale_weights c p = scale_weights c' p.
 Proof.
