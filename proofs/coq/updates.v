@@ -3,8 +3,7 @@
     Many cures for vanishing and exploding gradients rescale the step.  A trust ratio (LARS, LAMB)
     makes it a fixed share of the weights whatever the size of the gradient; clipping bounds it;
     learning rates by layer stretch its parts.  One common factor keeps the direction and all
-    ratios between layers; different factors turn the step, by how much at most is Kantorovich's
-    inequality. *)
+    ratios between layers; different factors turn the step ([rescaling.v] bounds by how much). *)
 
 From mathcomp Require Import all_ssreflect all_algebra ring.
 From Isometer Require Import vectors limits.
@@ -91,44 +90,9 @@ End Updates.
 (** Parts of a gradient, one for each layer, each with its own width. *)
 Section Layers.
 Variables (R : realFieldType) (L : nat) (n : 'I_L -> nat).
-Implicit Types (g : forall l, 'cV[R]_(n l)) (factor : 'I_L -> R) (a b s : R).
-
-Definition layers_dot (u v : forall l, 'cV[R]_(n l)) : R := \sum_l dot (u l) (v l).
+Implicit Types (g : forall l, 'cV[R]_(n l)) (factor : 'I_L -> R) (s : R).
 
 Definition rescaled factor g : forall l, 'cV[R]_(n l) := fun l => factor l *: g l.
-
-(** Factors in [[a, b]] turn the step by an angle whose cosine is at least [2 sqrt(ab) / (a + b)]:
-    the inequality of Kantorovich. *)
-Theorem rescaled_step_still_descends factor g a b : 0 < a -> (forall l, a <= factor l <= b) ->
-  0 <= layers_dot (rescaled factor g) g /\
-  4%:R * a * b * (layers_dot (rescaled factor g) (rescaled factor g) * layers_dot g g)
-    <= (a + b) ^+ 2 * layers_dot (rescaled factor g) g ^+ 2.
-Proof.
-move=> a_gt0 range; pose p l := normsq (g l).
-have p_ge0 l : 0 <= p l := normsq_ge0 _.
-have inner : layers_dot (rescaled factor g) g = \sum_l factor l * p l.
-  by apply: eq_bigr => l _; rewrite dotZl.
-have square : layers_dot (rescaled factor g) (rescaled factor g) = \sum_l factor l ^+ 2 * p l.
-  by apply: eq_bigr => l _; rewrite -/(normsq _) normsqZ.
-rewrite inner square -[layers_dot g g]/(\sum_l p l); split.
-  apply: sumr_ge0 => l _; have /andP[a_le _] := range l.
-  by rewrite mulr_ge0 // (le_trans (ltW a_gt0)).
-set u := \sum_l _ ^+ 2 * _; set v := \sum_l p l; set m := \sum_l _.
-have mean : u + a * b * v <= (a + b) * m.
-  rewrite !mulr_sumr -big_split ler_sum //= => l _; rewrite -mulrDl mulrA ler_wpmul2r //.
-  have /andP[a_le le_b] := range l; rewrite -subr_ge0.
-  have -> : (a + b) * factor l - (factor l ^+ 2 + a * b) = (factor l - a) * (b - factor l) by ring.
-  by rewrite mulr_ge0 ?subr_ge0.
-have u_ge0 : 0 <= u by apply: sumr_ge0 => l _; rewrite mulr_ge0 ?sqr_ge0.
-have b_ge0 (l : 'I_L) : 0 <= b by have /andP[? ?] := range l; rewrite (le_trans (ltW a_gt0)) // (le_trans _ (_ : factor l <= b)).
-have abv_ge0 : 0 <= a * b * v.
-  by rewrite mulr_sumr sumr_ge0 // => l _; rewrite !mulr_ge0 ?(b_ge0 l) ?(ltW a_gt0).
-apply: (@le_trans _ _ ((u + a * b * v) ^+ 2)); last first.
-  by rewrite -exprMn ler_pexpn2r // nnegrE ?addr_ge0 // (le_trans _ mean) ?addr_ge0.
-rewrite -subr_ge0.
-have -> : (u + a * b * v) ^+ 2 - 4%:R * a * b * (u * v) = (u - a * b * v) ^+ 2 by ring.
-exact: sqr_ge0.
-Qed.
 
 (** Different factors on two layers that have a gradient do turn the step. *)
 Theorem rescaling_turns factor g l l' : g l != 0 -> g l' != 0 -> factor l != factor l' ->
@@ -146,13 +110,6 @@ Theorem common_factor_keeps_direction factor g s : (forall l, factor l = s) ->
   forall l, rescaled factor g l = s *: g l.
 Proof. by move=> same l; rewrite /rescaled same. Qed.
 End Layers.
-
-(** Two layers with squared gradients [b : a] attain the bound. *)
-Theorem rescaling_bound_is_attained (R : realFieldType) (a b : R) (g1 g2 : 'cV[R]_1) :
-  0 < a -> 0 < b -> normsq g1 = b -> normsq g2 = a ->
-  4%:R * a * b * ((normsq (a *: g1) + normsq (b *: g2)) * (normsq g1 + normsq g2))
-    = (a + b) ^+ 2 * (dot (a *: g1) g1 + dot (b *: g2) g2) ^+ 2.
-Proof. by move=> a_gt0 b_gt0 g1b g2a; rewrite !normsqZ !dotZl -/(normsq _) -/(normsq _) g1b g2a; ring. Qed.
 
 Section Clipped.
 Variable R : archiFieldType.
