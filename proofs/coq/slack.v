@@ -31,15 +31,21 @@ Proof. simpl; lra. Qed.
 Lemma u_value : u = / 9007199254740992.
 Proof. reflexivity. Qed.
 
-Lemma bernoulli_below k : 1 - INR k * u <= (1 - u) ^ k.
+Lemma bernoulli_below t k : 0 <= t <= 1 -> 1 - INR k * t <= (1 - t) ^ k.
 Proof.
-induction k as [| k IH]; [simpl; lra |].
-assert (INR k >= 0) by (apply Rle_ge, pos_INR).
-rewrite S_INR, <- tech_pow_Rmult; rewrite u_value in *; nra.
+intros range; induction k as [| k IH]; [simpl; lra |].
+pose proof (pos_INR k) as k_ge0; rewrite S_INR, <- tech_pow_Rmult.
+set (power := (1 - t) ^ k) in *; clearbody power; nra.
 Qed.
 
 Lemma power_128_below : 1 - 128 * u <= (1 - u) ^ 128.
-Proof. pose proof (bernoulli_below 128) as H; simpl INR in H; lra. Qed.
+Proof.
+pose proof (bernoulli_below u 128) as H; rewrite INR_IZR_INZ in H.
+apply H; rewrite u_value; lra.
+Qed.
+
+Lemma power_128_above : (1 + u) ^ 128 * (1 - u) ^ 128 <= 1.
+Proof. rewrite <- Rpow_mult_distr, <- (pow1 128); apply pow_incr; rewrite u_value; lra. Qed.
 
 Lemma next_up_ge x : 0 <= x -> x + bpow radix2 (-1074) <= next_up (-1074) 53 x.
 Proof.
@@ -78,12 +84,12 @@ Qed.
 Theorem up_is_an_upper_bound x s : is_double x -> 0 <= s -> s * (1 - u) ^ 128 <= x -> s <= up x.
 Proof.
 intros Fx s_ge0 few; pose proof power_128_below as power.
-assert (power_pos : 0 <= (1 - u) ^ 128) by (rewrite u_value in *; lra).
+set (loss := (1 - u) ^ 128) in *; clearbody loss; rewrite u_value in power.
 assert (x_ge0 : 0 <= x) by nra.
-apply Rle_trans with (2 := up_adds_enough x Fx x_ge0).
-apply Rle_trans with (s * (1 - u) ^ 128 * (1 + 129 * u)); [| rewrite u_value in *; nra].
-assert (covered : 1 <= (1 - u) ^ 128 * (1 + 129 * u)) by (rewrite u_value in *; nra).
-nra.
+apply Rle_trans with (2 := up_adds_enough x Fx x_ge0); rewrite u_value.
+assert (covered : 1 <= loss * (1 + 129 * / 9007199254740992)) by lra.
+apply Rle_trans with (s * (loss * (1 + 129 * / 9007199254740992))); [nra |].
+rewrite <- Rmult_assoc; apply Rmult_le_compat_r; [lra | exact few].
 Qed.
 
 (** And the result of [down] is not above it. *)
@@ -91,13 +97,16 @@ Theorem down_is_a_lower_bound x s : 0 <= s -> 0 <= x <= s * (1 + u) ^ 128 -> dow
 Proof.
 intros s_ge0 few; apply Rle_trans with (x * (1 - bpow radix2 (-45))).
 { apply pred_round_le_id; typeclasses eauto. }
-rewrite slack_value; pose proof power_128_below as power.
-assert (inverse : (1 + u) ^ 128 * (1 - u) ^ 128 <= 1).
-{ rewrite <- Rpow_mult_distr, <- (pow1 128); apply pow_incr; rewrite u_value; lra. }
-assert (power_ge0 : 0 <= (1 + u) ^ 128) by (apply pow_le; rewrite u_value; lra).
-assert (covered : (1 + u) ^ 128 * (1 - 256 * u) <= 1) by (rewrite u_value in *; nra).
-apply Rle_trans with (s * (1 + u) ^ 128 * (1 - 256 * u)); [| nra].
-apply Rmult_le_compat_r; [rewrite u_value; lra | apply few].
+rewrite slack_value.
+assert (gain_ge0 : 0 <= (1 + u) ^ 128) by (apply pow_le; rewrite u_value; clear; lra).
+pose proof power_128_below as power; pose proof power_128_above as inverse.
+set (loss := (1 - u) ^ 128) in *; clearbody loss.
+set (gain := (1 + u) ^ 128) in *; clearbody gain; rewrite u_value in *.
+assert (covered : gain * (1 - 256 * / 9007199254740992) <= 1).
+{ apply Rle_trans with (2 := inverse), Rmult_le_compat_l; [exact gain_ge0 | lra]. }
+apply Rle_trans with (s * gain * (1 - 256 * / 9007199254740992)).
+- apply Rmult_le_compat_r; [lra | apply few].
+- rewrite Rmult_assoc; apply Rle_trans with (s * 1); [apply Rmult_le_compat_l; assumption | lra].
 Qed.
 
 (** A rounded root, moved up. *)
@@ -121,21 +130,25 @@ assert (s_range : u <= s).
   unfold Rdiv; rewrite Rmult_assoc, Rinv_l by lra; rewrite u_value in *; nra. }
 destruct (products_obey_the_standard_model (-1074) 53 (1 - ku)) as [d1 [d1_small oneE]].
 { rewrite Rabs_pos_eq by lra; apply Rle_trans with (bpow radix2 (-1)); [apply bpow_le; lia | simpl; lra]. }
-apply Rabs_le_inv in d1_small; set (q := ku / double (1 - ku)).
+change (bpow radix2 (- (53))) with u in d1_small; apply Rabs_le_inv in d1_small; set (q := ku / double (1 - ku)).
 assert (denominator : double (1 - ku) = (1 - ku) * (1 + d1)) by exact oneE.
 assert (qE : q * (1 + d1) = s).
 { unfold q, s; rewrite denominator; field; rewrite u_value in *; split; lra. }
-assert (q_large : s * (1 - u) <= q) by (rewrite u_value in *; nra).
+rewrite u_value in *.
+assert (q_pos : 0 < q) by (apply Rmult_lt_reg_r with (1 + d1); lra).
+assert (q_large : s * (1 - / 9007199254740992) <= q).
+{ rewrite <- qE, Rmult_assoc; apply Rle_trans with (q * 1); [apply Rmult_le_compat_l; lra | lra]. }
 destruct (products_obey_the_standard_model (-1074) 53 q) as [d2 [d2_small resultE]].
-{ rewrite Rabs_pos_eq by (rewrite u_value in *; nra).
-  apply Rle_trans with (bpow radix2 (-54)); [apply bpow_le; lia |].
-  apply Rle_trans with (u * (1 - u)); [simpl; lra | rewrite u_value in *; nra]. }
-apply Rabs_le_inv in d2_small.
-apply up_is_an_upper_bound; [apply fl_float; typeclasses eauto | rewrite u_value in *; lra |].
+{ rewrite Rabs_pos_eq by lra; apply Rle_trans with (bpow radix2 (-54)); [apply bpow_le; lia |].
+  assert (half : bpow radix2 (-54) = / 18014398509481984) by reflexivity; rewrite half; lra. }
+change (bpow radix2 (- (53))) with u in d2_small; rewrite u_value in d2_small; apply Rabs_le_inv in d2_small.
+apply up_is_an_upper_bound; [apply fl_float; typeclasses eauto | lra |].
 assert (result : double q = q * (1 + d2)) by exact resultE; rewrite result.
 assert (fewer : (1 - u) ^ 128 <= (1 - u) * (1 - u)).
 { replace 128%nat with (126 + 2)%nat by reflexivity; rewrite pow_add.
-  assert (small : (1 - u) ^ 126 <= 1) by (rewrite <- (pow1 126); apply pow_incr; rewrite u_value; lra).
-  simpl (_ ^ 2); rewrite u_value in *; nra. }
-rewrite u_value in *; nra.
+  assert (small : (1 - u) ^ 126 <= 1) by (rewrite <- (pow1 126); apply pow_incr; rewrite u_value; clear; lra).
+  set (rest := (1 - u) ^ 126) in *; clearbody rest; rewrite u_value; clear - small; lra. }
+set (loss := (1 - u) ^ 128) in *; clearbody loss; rewrite u_value in fewer.
+apply Rle_trans with (1 := Rmult_le_compat_l s _ _ ltac:(lra) fewer).
+rewrite <- Rmult_assoc; apply Rmult_le_compat; lra.
 Qed.
