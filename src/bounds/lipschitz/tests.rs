@@ -85,3 +85,20 @@ fn tighter_kinds_are_tighter() {
         assert!(named(&b, "product of norms") > named(&b, "ECLipsE-Fast"));
     }
 }
+
+/// With a single output the search runs into the boundary, where nothing can be proved; it must come back as far
+/// as it takes, and never be worse than where it started.
+#[test]
+fn a_search_that_ends_on_the_boundary_comes_back() {
+    let mut widths = vec![16; 11];
+    widths.push(1);
+    for seed in 0..2 {
+        let chain = chain(&layers(&widths, seed), (0.0, 1.0));
+        let bounds = lipschitz(&chain, &LipschitzOptions::default());
+        let closed = named(&bounds, "ECLipsE-Fast").min(named(&bounds, "diagonal closed form"));
+        assert!(
+            named(&bounds, "diagonal certificate") < closed,
+            "{bounds:?}"
+        );
+    }
+}
