@@ -208,10 +208,12 @@ pub fn figure(rows: &[Row<'_>]) -> Option<String> {
         },
     ];
     let mut out = legend(&shown);
+    // outlines of small marks would cover their colour
+    let dense = if shown.len() > 250 { " dense" } else { "" };
     let height = TOP + STEP + PANEL + 42.0;
     let _ = write!(
         out,
-        "<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Overview plot\"><svg class=\"overview\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" \
+        "<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Overview plot\"><svg class=\"overview{dense}\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" \
          aria-label=\"Largest singular value and condition number of {} matrices in the order of the file, on logarithmic axes; the table below holds the numbers\">",
         shown.len()
     );
@@ -315,7 +317,7 @@ fn draw(out: &mut String, panel: &Panel, shown: &[&Row<'_>], top: f64) {
         }
     }
     let _ = write!(out, "<path class=\"random\" d=\"{random}\"/>");
-    let r = (0.4 * each).clamp(2.0, 5.0);
+    let r = (0.4 * each).clamp(1.7, 5.0);
     for (k, (value, _)) in panel.values.iter().enumerate() {
         let (Some(value), Some(part)) = (value.filter(|v| !v.is_nan()), shown[k].part) else {
             continue;
