@@ -3,6 +3,7 @@
 use super::args::Global;
 use super::args_audit::{AuditArgs, DiffArgs, ExplainArgs};
 use super::exit::{BadFlag, Exit, Outcome};
+use super::file;
 use super::output::Output;
 use super::{interrupt, sources, threads};
 use indicatif::ProgressBar;
@@ -192,7 +193,7 @@ fn lora_alpha(opened: &sources::Opened) -> Option<f64> {
         .find(|i| i.name.contains("lora_"))?
         .file();
     let config = Path::new(&file).parent()?.join("adapter_config.json");
-    let text = std::fs::read_to_string(config).ok()?;
+    let text = file::read_text(&config).ok()?;
     let value: serde_json::Value = serde_json::from_str(&text).ok()?;
     value.get("lora_alpha")?.as_f64().filter(|a| a.is_finite())
 }

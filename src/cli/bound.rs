@@ -1,6 +1,6 @@
 //! `isometer bound`.
 
-use super::args::Global;
+use super::args::{Global, check_gaussian};
 use super::args_bound::BoundArgs;
 use super::exit::{BadFlag, Exit, Outcome, Unusable};
 use super::output::Output;
@@ -20,6 +20,7 @@ use isometer::report::cond::Skipped;
 /// Reads the chain, or draws it, and reports its bounds.
 pub fn run(args: &BoundArgs, global: &Global, output: &Output) -> anyhow::Result<Outcome> {
     if let Some((depth, width)) = args.gaussian {
+        check_gaussian(depth, width, depth)?;
         threads::prepare(global, width, width);
         let mut chain = GaussianChain {
             depth,

@@ -17,6 +17,7 @@ mod check;
 mod claims;
 mod cond;
 mod exit;
+mod file;
 mod gain;
 mod interrupt;
 mod model;

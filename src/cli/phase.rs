@@ -3,13 +3,12 @@
 use super::args::Global;
 use super::args_network::{AxesName, PhaseArgs};
 use super::exit::{BadFlag, Exit, Outcome, Unusable};
+use super::file;
 use super::output::Output;
 use super::threads;
 use anyhow::Context;
 use isometer::report::phase::{Report, figure};
 use isometer::theory::diagram::{Diagram, DiagramError, depth_alpha, repeated_layer, sigma};
-use std::fs::{self, File};
-use std::io::Write;
 use std::path::Path;
 
 /// File types by extension.
@@ -36,7 +35,7 @@ pub fn run(args: &PhaseArgs, global: &Global, output: &Output) -> anyhow::Result
         Kind::Svg => figure.svg()?.into_bytes(),
         Kind::Png => figure.png()?,
     };
-    write_whole(&args.out, &bytes)?;
+    file::write(&args.out, &bytes).context("--out")?;
     let report = Report {
         out: args.out.display().to_string(),
         bytes: bytes.len(),
@@ -118,18 +117,4 @@ fn check_out(out: &Path) -> Result<Kind, BadFlag> {
         return Err(refuse(format!("{} is a directory", out.display())));
     }
     Ok(kind)
-}
-
-/// Writes beside the target and renames, so that no reader ever sees half a figure.
-fn write_whole(out: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let name = out.file_name().unwrap_or_default().to_string_lossy();
-    let part = directory(out).join(format!(".{name}.{}.part", std::process::id()));
-    let written = File::create_new(&part)
-        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-        .and_then(|()| fs::rename(&part, out));
-    if written.is_err() {
-        // nothing more can be done about a left-over if this fails too
-        let _ = fs::remove_file(&part);
-    }
-    written.with_context(|| format!("cannot write {}", out.display()))
 }

@@ -1,6 +1,6 @@
 //! `isometer product`.
 
-use super::args::{Global, ProductArgs};
+use super::args::{Global, ProductArgs, check_gaussian};
 use super::exit::{BadFlag, Exit, Outcome, Unusable};
 use super::output::Output;
 use super::{sources, threads};
@@ -17,6 +17,7 @@ use std::cell::Cell;
 /// Reads the chain, or draws it, and reports its singular values.
 pub fn run(args: &ProductArgs, global: &Global, output: &Output) -> anyhow::Result<Outcome> {
     if let Some((depth, width)) = args.gaussian {
+        check_gaussian(depth, width, 1)?;
         threads::prepare(global, width, width);
         let mut chain = GaussianChain {
             depth,
