@@ -8,6 +8,8 @@ mod audit;
 mod check;
 #[path = "cli/claims.rs"]
 mod claims;
+#[path = "cli/contract.rs"]
+mod contract;
 #[path = "cli/convolutions.rs"]
 mod convolutions;
 #[path = "cli/files.rs"]
@@ -20,6 +22,8 @@ mod networks;
 mod peers_failures;
 #[path = "cli/results.rs"]
 mod results;
+#[path = "cli/robustness.rs"]
+mod robustness;
 #[path = "cli/step.rs"]
 mod step;
 

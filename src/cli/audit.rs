@@ -25,10 +25,16 @@ pub fn run(args: &AuditArgs, global: &Global, output: &Output) -> anyhow::Result
         if !error.is_damage() {
             return Err(error);
         }
+        // the finding names the source already
+        let message = error.to_string();
+        let message = match message.strip_prefix(source) {
+            Some(rest) => rest.trim_start_matches(": ").to_string(),
+            None => message,
+        };
         damage.push(Finding {
             rule: "unreadable",
             tensor: source.to_string(),
-            message: error.to_string(),
+            message,
         });
         Ok(())
     })?;
