@@ -10,6 +10,8 @@ mod bounds;
 mod check;
 #[path = "cli/claims.rs"]
 mod claims;
+#[path = "cli/contract.rs"]
+mod contract;
 #[path = "cli/convolutions.rs"]
 mod convolutions;
 #[path = "cli/files.rs"]
@@ -22,6 +24,8 @@ mod networks;
 mod peers_failures;
 #[path = "cli/results.rs"]
 mod results;
+#[path = "cli/robustness.rs"]
+mod robustness;
 #[path = "cli/step.rs"]
 mod step;
 

@@ -8,6 +8,7 @@ use super::args_claims::{CLAIMS_HELP, ClaimsArgs, SYMMETRY_HELP, SymmetryArgs};
 use super::args_conv::ConvArgs;
 use super::args_network::{GAIN_HELP, GainArgs, PHASE_HELP, PhaseArgs};
 use super::args_step::{STEP_HELP, StepArgs};
+use super::exit::BadFlag;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use isometer::linalg::condition::{Effort, Norm};
@@ -73,6 +74,7 @@ pub struct Global {
         global = true,
         value_name = "N",
         default_value_t = 0,
+        value_parser = threads,
         help_heading = "Computation"
     )]
     pub threads: usize,
@@ -96,6 +98,14 @@ impl Global {
             (_, Layout::Markdown) => Format::Markdown,
             (_, Layout::Csv) => Format::Csv,
         }
+    }
+}
+
+/// More threads than any machine has cores would only take memory and time to start.
+fn threads(text: &str) -> Result<usize, String> {
+    match text.parse::<usize>() {
+        Ok(n) if n <= 1024 => Ok(n),
+        _ => Err("write a whole number from 0 (one for each core) to 1024".into()),
     }
 }
 
@@ -346,6 +356,28 @@ pub(super) fn depth_by_width(text: &str) -> Result<(usize, usize), String> {
         Some(_) => Err("depth and width must be at least 1".into()),
         None => Err("write DEPTHxWIDTH, for example 200x64".into()),
     }
+}
+
+/// Refuses random layers that would not fit in memory or take days: `kept` of them are held at once.
+pub(super) fn check_gaussian(depth: usize, width: usize, kept: usize) -> Result<(), BadFlag> {
+    /// Numbers held at once: 2 GiB of doubles.
+    const MAX_NUMBERS: f64 = (1u64 << 28) as f64;
+    /// Multiplications: about a day of one core.
+    const MAX_WORK: f64 = 1e15;
+    let (d, w) = (depth as f64, width as f64);
+    let trouble = if kept as f64 * w * w > MAX_NUMBERS || d > MAX_NUMBERS {
+        "do not fit in memory"
+    } else if d * w.powi(3) > MAX_WORK {
+        "would take days"
+    } else {
+        return Ok(());
+    };
+    Err(BadFlag {
+        flag: "--gaussian",
+        message: format!(
+            "{depth} layers of {width} x {width} {trouble}; ask for fewer or smaller ones, such as 200x64"
+        ),
+    })
 }
 
 pub(super) fn at_least_one(text: &str) -> Result<usize, String> {

@@ -4,7 +4,7 @@ use super::args::Global;
 use super::args_audit::{AuditArgs, DiffArgs, ExplainArgs};
 use super::exit::{BadFlag, Exit, Outcome};
 use super::output::Output;
-use super::{interrupt, out_file, sources, threads};
+use super::{file, interrupt, sources, threads};
 use indicatif::ProgressBar;
 use isometer::audit::checkpoint::{AuditOptions, Observer, Pass, Subject, audit};
 use isometer::audit::diff::diff as compare;
@@ -28,10 +28,16 @@ pub fn run(args: &AuditArgs, global: &Global, output: &Output) -> anyhow::Result
         if !error.is_damage() {
             return Err(error);
         }
+        // the finding names the source already
+        let message = error.to_string();
+        let message = match message.strip_prefix(source) {
+            Some(rest) => rest.trim_start_matches(": ").to_string(),
+            None => message,
+        };
         damage.push(Finding {
             rule: "unreadable",
             tensor: source.to_string(),
-            message: error.to_string(),
+            message,
         });
         Ok(())
     })?;
@@ -70,7 +76,7 @@ pub fn run(args: &AuditArgs, global: &Global, output: &Output) -> anyhow::Result
     };
     let document = report.render(output.format, &output.style);
     if let Some(out) = &args.report {
-        if let Err(e) = out_file::write(out, &report.html()) {
+        if let Err(e) = file::write(out, &report.html()) {
             // the work is not lost for a full disk; JSON is one document, and that is the refusal
             if output.format != Format::Json {
                 output.write(&document)?;
@@ -86,7 +92,7 @@ pub fn run(args: &AuditArgs, global: &Global, output: &Output) -> anyhow::Result
 fn check_report(out: &Path) -> Result<(), BadFlag> {
     let extension = out.extension().map(|e| e.to_ascii_lowercase());
     match extension.as_ref().and_then(|e| e.to_str()) {
-        Some("html" | "htm") => out_file::check("--report", out),
+        Some("html" | "htm") => file::check("--report", out),
         _ => Err(bad(
             "--report",
             format!("{} names no page: end it in .html", out.display()),
@@ -216,7 +222,7 @@ fn lora_alpha(opened: &sources::Opened) -> Option<f64> {
         .find(|i| i.name.contains("lora_"))?
         .file();
     let config = Path::new(&file).parent()?.join("adapter_config.json");
-    let text = std::fs::read_to_string(config).ok()?;
+    let text = file::read_text(&config).ok()?;
     let value: serde_json::Value = serde_json::from_str(&text).ok()?;
     value.get("lora_alpha")?.as_f64().filter(|a| a.is_finite())
 }

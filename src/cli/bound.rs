@@ -1,6 +1,6 @@
 //! `isometer bound`.
 
-use super::args::Global;
+use super::args::{Global, check_gaussian};
 use super::args_bound::BoundArgs;
 use super::biases::{self, Bias};
 use super::cond::{bare, frequencies};
@@ -70,6 +70,7 @@ pub fn run(args: &BoundArgs, global: &Global, output: &Output) -> anyhow::Result
         return drawn(args, global, output);
     }
     if let Some(mut chain) = args.chain.drawn(args.model.alpha(), global.seed) {
+        check_gaussian(chain.depth, chain.width, chain.depth)?;
         threads::prepare(global, chain.width, chain.width);
         let mut layers = Vec::with_capacity(chain.depth);
         for k in 0..chain.depth {

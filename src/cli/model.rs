@@ -1,6 +1,7 @@
 //! MODEL: a file, or flags that describe one.
 
 use super::exit::{BadFlag, Unusable};
+use super::file;
 use anyhow::Context;
 use clap::{ArgAction, Args, ValueHint};
 use isometer::network::activation::Activation;
@@ -179,8 +180,8 @@ impl ModelArgs {
     pub fn resolve_layers(&self) -> anyhow::Result<Model> {
         let mut model = match &self.model {
             Some(path) => {
-                let text = std::fs::read_to_string(path)
-                    .with_context(|| format!("cannot read the model {}", path.display()))?;
+                let text = file::read_text(path)
+                    .with_context(|| format!("--model: cannot read {}", path.display()))?;
                 Model::from_toml(&text).map_err(|e| Unusable(format!("{}: {e}", path.display())))?
             }
             None => Model::new(vec![1, 1], Activation::Relu),

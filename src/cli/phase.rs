@@ -4,7 +4,7 @@ use super::args::Global;
 use super::args_network::{AxesName, PhaseArgs};
 use super::exit::{BadFlag, Exit, Outcome, Unusable};
 use super::output::Output;
-use super::{out_file, threads};
+use super::{file, threads};
 use isometer::report::phase::{Report, figure};
 use isometer::theory::diagram::{Diagram, DiagramError, depth_alpha, repeated_layer, sigma};
 use std::path::Path;
@@ -33,7 +33,7 @@ pub fn run(args: &PhaseArgs, global: &Global, output: &Output) -> anyhow::Result
         Kind::Svg => figure.svg()?.into_bytes(),
         Kind::Png => figure.png()?,
     };
-    out_file::write(&args.out, &bytes)?;
+    file::write(&args.out, &bytes)?;
     let report = Report {
         out: args.out.display().to_string(),
         bytes: bytes.len(),
@@ -96,6 +96,6 @@ fn check_out(out: &Path) -> Result<Kind, BadFlag> {
             )));
         }
     };
-    out_file::check("--out", out)?;
+    file::check("--out", out)?;
     Ok(kind)
 }

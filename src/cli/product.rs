@@ -1,6 +1,6 @@
 //! `isometer product`.
 
-use super::args::{Global, ProductArgs};
+use super::args::{Global, ProductArgs, check_gaussian};
 use super::exit::{BadFlag, Exit, Outcome, Unusable};
 use super::output::Output;
 use super::{sources, threads};
@@ -18,6 +18,7 @@ use std::cell::Cell;
 pub fn run(args: &ProductArgs, global: &Global, output: &Output) -> anyhow::Result<Outcome> {
     if let Some(mut chain) = args.chain.drawn(args.alpha, global.seed) {
         let width = chain.width;
+        check_gaussian(chain.depth, width, 1)?;
         threads::prepare(global, width, width);
         let name = |k: usize| format!("layer {k}");
         return compute(&mut chain, (width, width), args, output, &name, Vec::new());

@@ -2,22 +2,22 @@
 
 use super::args::{Cli, CompletionsArgs, ManArgs};
 use super::exit::{Exit, Outcome};
+use super::file;
 use super::output::Output;
 use anyhow::Context;
 use clap::CommandFactory;
 use isometer::report::Format;
 use isometer::report::document;
 use serde_json::{Value, json};
-use std::io::Write;
-use std::path::Path;
 
 const GREETING: &str = "\
 isometer: how far is a matrix, or a network, from an isometry?
 
 Three things to try:
+  isometer audit model.safetensors          whether a checkpoint is broken, and what to do
+  isometer predict --depth 50 --width 256 --activation tanh
+                                            what gradients will do in a network
   printf '1 2\\n3 4\\n' | isometer cond -     condition number of a matrix, with proof
-  isometer cond model.safetensors           one line for every matrix of a checkpoint
-  isometer product --gaussian 200x64        what 200 random layers do to a gradient
 
 isometer COMMAND --help explains a command; isometer --help lists them all.
 ";
@@ -57,7 +57,7 @@ pub fn man(args: &ManArgs, output: &Output) -> anyhow::Result<Outcome> {
     let mut written = Vec::new();
     for (name, page) in &pages {
         let path = dir.join(name);
-        write_atomically(&path, page).with_context(|| format!("--out {}", path.display()))?;
+        file::write(&path, page).context("--out")?;
         written.push(path.display().to_string());
     }
     let text = format!("{}\n", written.join("\n")).into_bytes();
@@ -82,23 +82,6 @@ fn manual_pages() -> anyhow::Result<Vec<(String, Vec<u8>)>> {
             Ok((format!("{full}.1"), roff))
         })
         .collect()
-}
-
-/// Either the whole new file is there afterwards or the old one is.
-fn write_atomically(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(format!(".{}.part", std::process::id()));
-    let part = path.with_file_name(name);
-    let written = std::fs::File::create(&part).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_all()
-    });
-    let moved = written.and_then(|()| std::fs::rename(&part, path));
-    if moved.is_err() {
-        // Best effort: the error that matters is the one above.
-        let _ = std::fs::remove_file(&part);
-    }
-    moved
 }
 
 fn text_or_json(

@@ -34,7 +34,7 @@ pub enum FormatError {
         error: io::Error,
     },
     /// A file of no bytes.
-    #[error("{file}: the file is empty")]
+    #[error("{file}: the file is empty; copy or download it again")]
     EmptyFile {
         /// The file.
         file: String,

@@ -20,11 +20,15 @@ enum Bytes {
 }
 
 impl Blob {
-    /// Maps a regular file without reading it. Pipes and devices, which cannot be mapped, are read
-    /// to their end.
+    /// Maps a regular file without reading it. Pipes, which cannot be mapped, are read to their
+    /// end; devices, which may have none, are refused.
     pub(super) fn open(path: &Path) -> io::Result<Blob> {
         let mut file = File::open(path)?;
         let info = file.metadata()?;
+        if is_device(&info) {
+            let message = "a device, not a file; pipe what it gives into isometer COMMAND -";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
         if info.is_file() && info.len() > 0 {
             return Ok(Blob(Arc::new(Bytes::Mapped(map(&file)?))));
         }
@@ -66,6 +70,17 @@ impl Blob {
             Box::new(cursor)
         }
     }
+}
+
+#[cfg(unix)]
+fn is_device(info: &std::fs::Metadata) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    info.file_type().is_char_device() || info.file_type().is_block_device()
+}
+
+#[cfg(not(unix))]
+fn is_device(_: &std::fs::Metadata) -> bool {
+    false
 }
 
 #[allow(unsafe_code)]

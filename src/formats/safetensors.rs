@@ -21,7 +21,9 @@ const LONGEST_HEADER: u64 = 100_000_000;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SafetensorsError {
     /// Not even a length.
-    #[error("{length} bytes, but a safetensors file starts with an 8-byte header length")]
+    #[error(
+        "{length} bytes, but a safetensors file starts with an 8-byte header length; truncated, or not one"
+    )]
     TooShort {
         /// Bytes there are.
         length: usize,
@@ -59,7 +61,7 @@ pub enum SafetensorsError {
         tensor: String,
     },
     /// A tensor that starts after it ends.
-    #[error("tensor '{tensor}': data_offsets {begin}..{end} run backwards")]
+    #[error("tensor '{tensor}': data_offsets {begin}..{end} run backwards; the file is damaged")]
     Backwards {
         /// Name of the tensor.
         tensor: String,
@@ -99,7 +101,7 @@ pub enum SafetensorsError {
         given: u64,
     },
     /// Two tensors share bytes.
-    #[error("tensors '{first}' and '{second}' overlap at byte {at} of the file")]
+    #[error("tensors '{first}' and '{second}' overlap at byte {at} of the file, which is damaged")]
     Overlap {
         /// The one that starts first.
         first: String,

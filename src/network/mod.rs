@@ -21,7 +21,7 @@ pub use initializer::{
     Ensemble, FanMode, InitError, KaimingGain, ScalingDistribution, Shape, WeightInit,
 };
 pub use law::{BiasLaw, Layer, WeightKind, WeightLaw};
-pub use model::{MAX_DEPTH, Model, ModelError};
+pub use model::{MAX_DEPTH, MAX_WIDTH, Model, ModelError};
 pub use number_format::NumberFormat;
 pub use options::{Alpha, AlphaAt, BatchSize, BiasInit, Normalization, Residual};
 pub use text::TextError;

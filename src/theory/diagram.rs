@@ -25,7 +25,9 @@ pub type Ends = (f64, f64);
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum DiagramError {
     /// An axis that is no interval.
-    #[error("the {axis} axis from {from} to {to} is no interval within {lowest} to {highest}")]
+    #[error(
+        "the {axis} axis from {from:?} to {to:?} is no interval within {lowest:?} to {highest:?}"
+    )]
     Axis {
         /// `x` or `y`.
         axis: &'static str,

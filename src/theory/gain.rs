@@ -16,7 +16,7 @@ pub const LAYERS: usize = 50;
 pub enum GainError {
     /// Not positive, not finite, or beyond what is searched.
     #[error(
-        "q = {q} is not a variance of pre-activations between {SMALLEST_Q:e} and {LARGEST_Q:e}; 1 is usual"
+        "q = {q:?} is not a variance of pre-activations between {SMALLEST_Q:e} and {LARGEST_Q:e}; 1 is usual"
     )]
     Length {
         /// The variance asked for.

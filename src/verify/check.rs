@@ -167,6 +167,7 @@ pub fn sampler(
 /// [`CheckError`].
 pub fn check(model: &Model, options: &Options, control: &Control<'_>) -> Result<Check, CheckError> {
     validate(options)?;
+    affordable(model, options)?;
     match laws(model, &weight_layers(model))? {
         Some(laws) if laws.certainty == Certainty::Exact => {
             let (sampler, method) = sampler(model, options.method, options.seed)?;
@@ -294,12 +295,31 @@ fn weight_layers(model: &Model) -> Vec<usize> {
     .collect()
 }
 
+/// Most networks of one check: every measured number is kept.
+const MAX_SAMPLES: u64 = 10_000_000;
+
+/// Most units drawn in one check: about a day of one core.
+const MAX_UNITS: f64 = 1e12;
+
+/// Refuses what would take days.
+fn affordable(model: &Model, options: &Options) -> Result<(), CheckError> {
+    let units: f64 = model.widths.iter().map(|n| *n as f64).sum();
+    match units * options.samples as f64 > MAX_UNITS {
+        false => Ok(()),
+        true => Err(CheckError::Option {
+            name: "samples",
+            value: options.samples as f64,
+            wanted: "networks of this size would take days; ask for fewer, or for a smaller network",
+        }),
+    }
+}
+
 fn validate(options: &Options) -> Result<(), CheckError> {
-    if !(2..=100_000_000).contains(&options.samples) {
+    if !(2..=MAX_SAMPLES).contains(&options.samples) {
         return Err(CheckError::Option {
             name: "samples",
             value: options.samples as f64,
-            wanted: "from 2 to 100000000 networks; every measured number is kept",
+            wanted: "from 2 to 10000000 networks; every measured number is kept",
         });
     }
     if !(0.5..1.0).contains(&options.confidence) {

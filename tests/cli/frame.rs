@@ -145,11 +145,14 @@ fn manual_pages_are_written_one_for_each_command() {
         pages,
         [
             "isometer-alpha.1",
+            "isometer-audit.1",
             "isometer-bound.1",
             "isometer-check.1",
             "isometer-claims.1",
             "isometer-completions.1",
             "isometer-cond.1",
+            "isometer-diff.1",
+            "isometer-explain.1",
             "isometer-gain.1",
             "isometer-man.1",
             "isometer-phase.1",
@@ -172,7 +175,12 @@ fn completions_exist_for_every_shell() {
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let run = run(&["completions", shell], "");
         assert_eq!(run.code, 0);
-        assert!(run.stdout.contains("fail-above"), "{shell}");
+        for word in ["fail-above", "audit", "diff", "explain", "fail-on"] {
+            assert!(
+                run.stdout.contains(word),
+                "{shell} does not complete {word}"
+            );
+        }
     }
 }
 

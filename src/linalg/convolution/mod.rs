@@ -65,14 +65,19 @@ impl Geometry {
     }
 }
 
+/// Most positions of an input or output: every one has a frequency with a matrix of its own to bound.
+pub const MAX_POSITIONS: usize = 1 << 24;
+
 /// A kernel and a geometry that do not go together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GeometryError {
     /// A size, stride or dilation of 0.
     #[error("size, stride and dilation must be at least 1")]
     Zero,
-    /// A torus of 2^32 points or more on one axis, or a matrix whose sides do not fit in `usize`.
-    #[error("an input of {height} x {width} is too large")]
+    /// An input or output of more than [`MAX_POSITIONS`] positions, or a step beyond 2^31.
+    #[error(
+        "an input of {height} x {width} with this stride, dilation and padding is too large: at most {MAX_POSITIONS} positions"
+    )]
     TooLarge {
         /// Height asked for.
         height: usize,
@@ -191,7 +196,10 @@ impl Convolution {
             output[axis] = (padded - reach - 1) / s + 1;
         }
         let channels = kernel.inputs().max(kernel.outputs());
-        let fits = |[h, w]: [usize; 2]| h.checked_mul(w)?.checked_mul(channels);
+        let fits = |[h, w]: [usize; 2]| {
+            let positions = h.checked_mul(w).filter(|p| *p <= MAX_POSITIONS)?;
+            positions.checked_mul(channels)
+        };
         fits(geometry.size).ok_or(too_large)?;
         fits(output).ok_or(too_large)?;
         Ok(Convolution {

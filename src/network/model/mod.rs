@@ -10,8 +10,12 @@ use super::law::{BiasLaw, Layer};
 use super::number_format::NumberFormat;
 use super::options::{Alpha, AlphaAt, BiasInit, Normalization, Residual};
 
-/// More layers than this are refused: a description holds one width a layer.
-pub const MAX_DEPTH: usize = 10_000_000;
+/// More layers than this are refused: a description holds one width a layer, and laws are composed
+/// layer by layer.
+pub const MAX_DEPTH: usize = 1_000_000;
+
+/// Wider layers than this are refused: exact laws sum over the number of active units.
+pub const MAX_WIDTH: usize = 1_000_000;
 
 /// A fully connected network. `x_0` is the input; layer `l` of `1..=L` computes `h_l = W_l x_(l-1) + b_l`
 /// and `x_l = phi(h_l)`, then a linear readout follows. What is said of weights holds for all
