@@ -14,6 +14,8 @@ mod claims;
 mod contract;
 #[path = "cli/convolutions.rs"]
 mod convolutions;
+#[path = "cli/diff.rs"]
+mod diff;
 #[path = "cli/files.rs"]
 mod files;
 #[path = "cli/frame.rs"]

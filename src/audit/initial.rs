@@ -65,7 +65,9 @@ const ERRORS: f64 = 4.0;
 /// Compares moments of entries with those of the initializers; `None` without entries to compare.
 pub fn scale(lines: &Lines, fans: Fans) -> Option<Scale> {
     let n = lines.count as f64;
-    if lines.count < 64 || !(lines.std > 0.0) {
+    // NaN, too, is no spread to compare
+    let spread = lines.std > 0.0;
+    if lines.count < 64 || !spread {
         return None;
     }
     let std_of = |init: &WeightInit| {

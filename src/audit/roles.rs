@@ -445,7 +445,11 @@ fn fused(
         return Some([inputs; 3]);
     }
     let rest = out.checked_sub(inputs)?;
-    (rest > 0 && rest < 2 * inputs && rest.is_multiple_of(2)).then(|| [inputs, rest / 2, rest / 2])
+    (rest > 0 && rest < 2 * inputs && rest.is_multiple_of(2)).then_some([
+        inputs,
+        rest / 2,
+        rest / 2,
+    ])
 }
 
 #[cfg(test)]

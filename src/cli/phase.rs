@@ -5,6 +5,7 @@ use super::args_network::{AxesName, PhaseArgs};
 use super::exit::{BadFlag, Exit, Outcome, Unusable};
 use super::output::Output;
 use super::{file, threads};
+use anyhow::Context;
 use isometer::report::phase::{Report, figure};
 use isometer::theory::diagram::{Diagram, DiagramError, depth_alpha, repeated_layer, sigma};
 use std::path::Path;
@@ -33,7 +34,7 @@ pub fn run(args: &PhaseArgs, global: &Global, output: &Output) -> anyhow::Result
         Kind::Svg => figure.svg()?.into_bytes(),
         Kind::Png => figure.png()?,
     };
-    file::write(&args.out, &bytes)?;
+    file::write(&args.out, &bytes).context("--out")?;
     let report = Report {
         out: args.out.display().to_string(),
         bytes: bytes.len(),

@@ -134,9 +134,10 @@ fn multiply(a: &MatrixRef<'_>, x: &[f64], y: &mut [f64]) {
         .map(|start| {
             let mut sum = vec![0.0; a.rows()];
             let mut line = vec![0.0; a.rows()];
-            for j in start..(start + share).min(a.cols()) {
-                a.decode_line(false, j, &mut line);
-                dense::axpy(x[j], &line, &mut sum);
+            let end = (start + share).min(a.cols());
+            for (k, x) in x[start..end].iter().enumerate() {
+                a.decode_line(false, start + k, &mut line);
+                dense::axpy(*x, &line, &mut sum);
             }
             sum
         })
