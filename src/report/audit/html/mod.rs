@@ -212,7 +212,7 @@ impl Report {
             let (now, later) = list.split_at(list.len().min(LISTED));
             items(out, now, &first);
             if !later.is_empty() {
-                let _ = write!(out, "<details><summary>{} more</summary>\n", later.len());
+                let _ = writeln!(out, "<details><summary>{} more</summary>", later.len());
                 items(out, later, &first);
                 out.push_str("</details>\n");
             }
