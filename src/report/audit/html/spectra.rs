@@ -152,7 +152,7 @@ fn facts(row: &Row<'_>) -> Vec<Value> {
     if let Some(p) = row.part {
         let limits = |m: &Measured| {
             format!(
-                "{} {} ({})",
+                "{}, limits {} ({})",
                 value_text(&m.enclosure, 6),
                 limits_text(&m.enclosure),
                 m.certainty.as_str()

@@ -72,6 +72,7 @@ fn tensor(label: &str, role: Role, parts: Vec<Part>) -> Audited {
         parts,
         lines: None,
         scale: None,
+        scales: None,
         skipped: None,
         damaged: false,
         element: None,
