@@ -24,6 +24,8 @@ mod frame;
 mod networks;
 #[path = "cli/peers_failures.rs"]
 mod peers_failures;
+#[path = "cli/plots.rs"]
+mod plots;
 #[path = "cli/results.rs"]
 mod results;
 #[path = "cli/robustness.rs"]

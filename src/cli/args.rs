@@ -198,6 +198,7 @@ Examples:
   isometer cond model.safetensors --include '*.weight' --fail-above 1e6
   printf '1 2\\n3 4\\n' | isometer cond -            text or npy on stdin
   isometer cond model.safetensors::conv1.weight --conv 32x32 --padding zeros
+  isometer cond model.safetensors::fc1.weight --spectrum --plot fc1.svg
 
 kappa = sigma_max / sigma_min has no unit; log10 kappa is the number of decimal digits a linear
 solve loses. The default is a certified enclosure of the numbers as stored: rounding is accounted
@@ -235,6 +236,9 @@ pub struct CondArgs {
     /// How kernels act.
     #[command(flatten)]
     pub conv: ConvArgs,
+    /// Picture.
+    #[command(flatten)]
+    pub picture: super::picture::PlotArgs,
     /// Which tensors.
     #[command(flatten)]
     pub filter: Filter,
@@ -301,6 +305,7 @@ Examples:
   isometer product model.safetensors --include 'fc*.weight'
   isometer product --gaussian 200x64                    200 layers of 64 x 64, entries N(0, 1)
   isometer product --gaussian 100x256 --alpha 0.0625    the same times 1/16: an isometry on average
+  isometer product --gaussian 200x64 --plot product.svg
 
 Singular values come as base-2 logarithms, since those of a deep product leave the range of any
 floating point number; log10 kappa and log10 of the norm are given beside the product of the
@@ -345,6 +350,9 @@ pub struct ProductArgs {
     /// Only the K largest singular values
     #[arg(long, value_name = "K", value_parser = at_least_one)]
     pub leading: Option<usize>,
+    /// Picture.
+    #[command(flatten)]
+    pub picture: super::picture::PlotArgs,
 }
 
 pub(super) fn depth_by_width(text: &str) -> Result<(usize, usize), String> {
@@ -403,6 +411,7 @@ Examples:
   isometer predict --widths 784,256,256,256 --activation relu --init torch:linear
   isometer predict --depth 100 --width 4 --activation linear --sigma-w2 4
   isometer predict --model network.toml --json
+  isometer predict --depth 50 --width 256 --activation relu --plot gradients.svg
 
 Gradients are predicted at initialization, without drawing a network. For ReLU, leaky ReLU and linear
 layers with Gaussian or orthogonal weights the laws are exact at the widths given; otherwise they
@@ -418,6 +427,9 @@ pub struct PredictArgs {
     /// Also the probability that the log of a squared norm is at most X; may be repeated
     #[arg(long, value_name = "X", action = ArgAction::Append, value_parser = finite, allow_negative_numbers = true)]
     pub cdf: Vec<f64>,
+    /// Picture.
+    #[command(flatten)]
+    pub picture: super::picture::PlotArgs,
 }
 
 /// `isometer completions`.

@@ -10,6 +10,7 @@ Examples:
   isometer check --depth 20 --width 32 --activation tanh --init xavier_normal --samples 5000
   isometer check --widths 30,8,20,12 --activation leaky_relu:0.2 --init orthogonal --confidence 0.99
   isometer check --model network.toml --json
+  isometer check --depth 50 --width 64 --activation relu --plot law.svg
   isometer check --suite                           every family the theory covers, about a minute
   isometer check --suite --samples 200000          the same, to be surer
 
@@ -52,6 +53,9 @@ pub struct CheckArgs {
     /// A grid of networks from all families instead of one
     #[arg(long, help_heading = "Measurement")]
     pub suite: bool,
+    /// Picture.
+    #[command(flatten)]
+    pub picture: super::picture::PlotArgs,
 }
 
 impl CheckArgs {

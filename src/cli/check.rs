@@ -7,6 +7,7 @@ use super::output::Output;
 use super::{interrupt, threads};
 use isometer::reference::monte_carlo::Control;
 use isometer::report::check::{Report, SuiteReport};
+use isometer::report::plots;
 use isometer::verify::check::{CheckError, Options, check};
 use isometer::verify::suite::{grid, run as run_suite};
 
@@ -17,6 +18,7 @@ const SUITE_SAMPLES: u64 = 20_000;
 
 /// Predicts, measures and compares; a disagreement is a finding.
 pub fn run(args: &CheckArgs, global: &Global, output: &Output) -> anyhow::Result<Outcome> {
+    let target = args.picture.target()?;
     let options = Options {
         samples: args
             .samples
@@ -24,7 +26,15 @@ pub fn run(args: &CheckArgs, global: &Global, output: &Output) -> anyhow::Result
         confidence: args.confidence,
         seed: global.seed,
         method: args.method(),
+        histogram: target.is_some(),
     };
+    if args.suite && target.is_some() {
+        return Err(BadFlag {
+            flag: "--plot",
+            message: "one network makes a picture; leave out --suite and give the model".into(),
+        }
+        .into());
+    }
     let model = match (args.suite, args.model.is_given()) {
         (true, true) => {
             return Err(BadFlag {
@@ -63,6 +73,12 @@ pub fn run(args: &CheckArgs, global: &Global, output: &Output) -> anyhow::Result
         Some(model) => {
             let check = check(&model, &options, &control).map_err(refused)?;
             let disagrees = check.disagrees();
+            if let Some(target) = target {
+                let histogram = check.histogram.as_ref().ok_or_else(|| {
+                    Unusable("nothing to draw: no gradient has a predicted law here".into())
+                })?;
+                target.save_beside(&plots::measured(histogram), output)?;
+            }
             let report = Report {
                 model: model.to_toml(),
                 check,

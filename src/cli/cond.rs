@@ -15,10 +15,19 @@ use isometer::linalg::convolution::{Convolution, Geometry, Kernel, KernelError, 
 use isometer::linalg::view::MatrixRef;
 use isometer::report::cond::{Report, Row, SkipKind, Skipped, Verdict};
 use isometer::report::convolution::Detail;
+use isometer::report::plots;
 
 /// Opens every source first, so that a misspelt path fails before hours of work, then loads and
 /// drops one tensor at a time.
 pub fn run(args: &CondArgs, global: &Global, output: &Output) -> anyhow::Result<Outcome> {
+    let target = args.picture.target()?;
+    if target.is_some() && !args.spectrum {
+        return Err(BadFlag {
+            flag: "--plot",
+            message: "what is drawn is all singular values; add --spectrum".into(),
+        }
+        .into());
+    }
     if args.conv.wanted() && args.norm() != Norm::Two {
         return Err(BadFlag {
             flag: "--norm",
@@ -34,6 +43,16 @@ pub fn run(args: &CondArgs, global: &Global, output: &Output) -> anyhow::Result<
         .into());
     }
     let opened = sources::open(&args.sources, &args.filter)?;
+    let readable = opened.items.iter().filter(|i| i.skip.is_none()).count();
+    if target.is_some() && readable > 1 {
+        return Err(BadFlag {
+            flag: "--plot",
+            message: format!(
+                "one matrix makes a picture, here are {readable}; name one as FILE::TENSOR or by --include"
+            ),
+        }
+        .into());
+    }
     let options = ConditionOptions {
         norm: args.norm(),
         effort: args.effort(),
@@ -114,6 +133,11 @@ pub fn run(args: &CondArgs, global: &Global, output: &Output) -> anyhow::Result<
         progress.inc(1);
     }
     progress.finish_and_clear();
+    if let (Some(target), [row]) = (target, &report.rows[..])
+        && let Some(picture) = plots::spectrum(row)
+    {
+        target.save_beside(&picture, output)?;
+    }
     let exit = match report.verdict() {
         Verdict::Fine | Verdict::IllConditioned | Verdict::Singular => Exit::Fine,
         Verdict::AboveThreshold | Verdict::Broken => Exit::Finding,

@@ -24,6 +24,7 @@ mod interrupt;
 mod model;
 mod output;
 mod phase;
+mod picture;
 mod precision;
 mod predict;
 mod product;

@@ -4,22 +4,14 @@ use super::args::Global;
 use super::args_network::{AxesName, PhaseArgs};
 use super::exit::{BadFlag, Exit, Outcome, Unusable};
 use super::output::Output;
-use super::{file, threads};
-use anyhow::Context;
+use super::picture::Target;
+use super::threads;
 use isometer::report::phase::{Report, figure};
 use isometer::theory::diagram::{Diagram, DiagramError, depth_alpha, repeated_layer, sigma};
-use std::path::Path;
-
-/// File types by extension.
-#[derive(Clone, Copy)]
-enum Kind {
-    Svg,
-    Png,
-}
 
 /// Computes the diagram, writes the figure, and reports what is in it.
 pub fn run(args: &PhaseArgs, global: &Global, output: &Output) -> anyhow::Result<Outcome> {
-    let kind = check_out(&args.out)?;
+    let target = Target::new("--out", &args.out)?;
     if !args.model.has_activation() {
         return Err(BadFlag {
             flag: "--activation",
@@ -30,14 +22,10 @@ pub fn run(args: &PhaseArgs, global: &Global, output: &Output) -> anyhow::Result
     threads::prepare(global, args.resolution, args.resolution);
     let diagram = compute(args, output)?;
     let figure = figure(&diagram);
-    let bytes = match kind {
-        Kind::Svg => figure.svg()?.into_bytes(),
-        Kind::Png => figure.png()?,
-    };
-    file::write(&args.out, &bytes).context("--out")?;
+    let bytes = target.save(&figure)?;
     let report = Report {
         out: args.out.display().to_string(),
-        bytes: bytes.len(),
+        bytes,
         diagram,
     };
     Ok(Outcome {
@@ -78,25 +66,4 @@ fn refuse(error: DiagramError) -> anyhow::Error {
         }
     };
     BadFlag { flag, message }.into()
-}
-
-/// What can be refused before anything is computed.
-fn check_out(out: &Path) -> Result<Kind, BadFlag> {
-    let refuse = |message: String| BadFlag {
-        flag: "--out",
-        message,
-    };
-    let extension = out.extension().map(|e| e.to_ascii_lowercase());
-    let kind = match extension.as_ref().and_then(|e| e.to_str()) {
-        Some("svg") => Kind::Svg,
-        Some("png") => Kind::Png,
-        _ => {
-            return Err(refuse(format!(
-                "{} names no figure: end it in .svg or .png",
-                out.display()
-            )));
-        }
-    };
-    file::check("--out", out)?;
-    Ok(kind)
 }

@@ -9,13 +9,14 @@ use isometer::formats::Tensor;
 use isometer::linalg::product::{
     LayerSource, MatrixChain, ProductError, ProductOptions, leading, spectrum,
 };
-use isometer::report::document;
 use isometer::report::product::{Report, Values};
 use isometer::report::{Format, cond::Skipped};
+use isometer::report::{document, plots};
 use std::cell::Cell;
 
 /// Reads the chain, or draws it, and reports its singular values.
 pub fn run(args: &ProductArgs, global: &Global, output: &Output) -> anyhow::Result<Outcome> {
+    args.picture.target()?;
     if let Some(mut chain) = args.chain.drawn(args.alpha, global.seed) {
         let width = chain.width;
         check_gaussian(chain.depth, width, 1)?;
@@ -88,6 +89,9 @@ fn compute<S: LayerSource>(
                 values,
                 skipped,
             };
+            if let Some(target) = args.picture.target()? {
+                target.save_beside(&plots::product(&report), output)?;
+            }
             Ok(Outcome {
                 document: report.render(output.format, &output.style),
                 exit: Exit::Fine,

@@ -18,7 +18,7 @@ use std::sync::Arc;
 /// Bands on each side of zero.
 const BANDS: usize = 10;
 /// Width and height of the figure, in pixels of the SVG.
-const SIZE: (f64, f64) = (680.0, 480.0);
+pub(super) const SIZE: (f64, f64) = (680.0, 480.0);
 /// Pixels of the PNG for each of the SVG.
 const PNG_SCALE: f32 = 2.0;
 
@@ -93,6 +93,9 @@ pub enum FigureError {
         /// Columns asked for.
         columns: usize,
     },
+    /// Nothing finite is left to draw.
+    #[error("nothing to draw: no value is finite")]
+    Empty,
     /// The backend refused.
     #[error("the figure cannot be rendered: {0}")]
     Backend(String),
@@ -113,12 +116,19 @@ fn hex((r, g, b): (u8, u8, u8)) -> String {
     format!("#{r:02x}{g:02x}{b:02x}")
 }
 
-impl Figure {
+/// What can be drawn.
+pub trait Picture {
+    /// The elements, placed.
+    ///
+    /// # Errors
+    /// [`FigureError`].
+    fn scene(&self) -> Result<Scene, FigureError>;
+
     /// The figure as SVG text.
     ///
     /// # Errors
     /// [`FigureError`].
-    pub fn svg(&self) -> Result<String, FigureError> {
+    fn svg(&self) -> Result<String, FigureError> {
         Ok(SvgBackend::new().render_scene(&self.scene()?))
     }
 
@@ -126,13 +136,15 @@ impl Figure {
     ///
     /// # Errors
     /// [`FigureError`].
-    pub fn png(&self) -> Result<Vec<u8>, FigureError> {
+    fn png(&self) -> Result<Vec<u8>, FigureError> {
         RasterBackend::new()
             .with_scale(PNG_SCALE)
             .render_scene(&self.scene()?)
             .map_err(FigureError::Backend)
     }
+}
 
+impl Figure {
     fn rows(&self) -> Result<usize, FigureError> {
         let values = self.values.len();
         let rows = values / self.columns.max(1);
@@ -170,71 +182,6 @@ impl Figure {
         (0..2 * BANDS)
             .map(|i| (i as f64 - BANDS as f64) * step)
             .collect()
-    }
-
-    fn scene(&self) -> Result<Scene, FigureError> {
-        let rows = self.rows()?;
-        let limit = self.limit;
-        let (x, y) = (self.x.range, self.y.range);
-        let map = ColorMap::Custom(Arc::new(move |t| {
-            hex(colour((2.0 * t - 1.0) * limit, limit))
-        }));
-        // Stands for the field in the layout of axes and colour bar; its bands are replaced below.
-        let placeholder = ContourPlot::new()
-            .with_grid(vec![vec![-limit, limit]; 2], vec![x.0, x.1], vec![y.0, y.1])
-            .with_levels(&self.levels())
-            .with_filled()
-            .with_colormap(map)
-            .with_legend(self.legend.as_str());
-        let mut plots: Vec<Plot> = vec![placeholder.into()];
-        let mut named = BTreeSet::new();
-        for curve in &self.curves {
-            let mut line = LinePlot::new()
-                .with_data(self.drawn(curve))
-                .with_color("black")
-                .with_stroke_width(2.0);
-            // one entry for all curves of a name
-            if named.insert(curve.label.as_str()) {
-                line = line.with_legend(curve.label.as_str());
-            }
-            if curve.dashed {
-                line = line.with_dashed();
-            }
-            plots.push(line.into());
-        }
-        if let Some((mx, my, label)) = &self.mark {
-            let star = ScatterPlot::new()
-                .with_data(vec![(*mx, *my)])
-                .with_color("black")
-                .with_marker(MarkerShape::Star)
-                .with_size(8.0)
-                .with_legend(label.as_str());
-            plots.push(star.into());
-        }
-        let layout = Layout::auto_from_plots(&plots)
-            .with_title(self.title.as_str())
-            .with_x_label(self.x.label.as_str())
-            .with_y_label(self.y.label.as_str())
-            .with_x_axis_min(x.0)
-            .with_x_axis_max(x.1)
-            .with_y_axis_min(y.0)
-            .with_y_axis_max(y.1)
-            .with_width(SIZE.0)
-            .with_height(SIZE.1)
-            .with_box_axes()
-            .with_legend_position(LegendPosition::OutsideBottomColumns)
-            .with_legend_box(false);
-        let place = ComputedLayout::from_layout(&layout);
-        let mut scene = render_multiple(plots, layout);
-        let bands = self.bands(rows, &place);
-        let is_path = |e: &Primitive| matches!(e, Primitive::Path(_));
-        let start = scene.elements.iter().position(is_path).unwrap_or(0);
-        let count = scene.elements[start..]
-            .iter()
-            .take_while(|e| is_path(e))
-            .count();
-        scene.elements.splice(start..start + count, bands);
-        Ok(scene)
     }
 
     /// Regions above each level, lowest first, each painted over the one before.
@@ -315,6 +262,73 @@ impl Figure {
             }
         }
         (!d.is_empty()).then_some(d)
+    }
+}
+
+impl Picture for Figure {
+    fn scene(&self) -> Result<Scene, FigureError> {
+        let rows = self.rows()?;
+        let limit = self.limit;
+        let (x, y) = (self.x.range, self.y.range);
+        let map = ColorMap::Custom(Arc::new(move |t| {
+            hex(colour((2.0 * t - 1.0) * limit, limit))
+        }));
+        // Stands for the field in the layout of axes and colour bar; its bands are replaced below.
+        let placeholder = ContourPlot::new()
+            .with_grid(vec![vec![-limit, limit]; 2], vec![x.0, x.1], vec![y.0, y.1])
+            .with_levels(&self.levels())
+            .with_filled()
+            .with_colormap(map)
+            .with_legend(self.legend.as_str());
+        let mut plots: Vec<Plot> = vec![placeholder.into()];
+        let mut named = BTreeSet::new();
+        for curve in &self.curves {
+            let mut line = LinePlot::new()
+                .with_data(self.drawn(curve))
+                .with_color("black")
+                .with_stroke_width(2.0);
+            // one entry for all curves of a name
+            if named.insert(curve.label.as_str()) {
+                line = line.with_legend(curve.label.as_str());
+            }
+            if curve.dashed {
+                line = line.with_dashed();
+            }
+            plots.push(line.into());
+        }
+        if let Some((mx, my, label)) = &self.mark {
+            let star = ScatterPlot::new()
+                .with_data(vec![(*mx, *my)])
+                .with_color("black")
+                .with_marker(MarkerShape::Star)
+                .with_size(8.0)
+                .with_legend(label.as_str());
+            plots.push(star.into());
+        }
+        let layout = Layout::auto_from_plots(&plots)
+            .with_title(self.title.as_str())
+            .with_x_label(self.x.label.as_str())
+            .with_y_label(self.y.label.as_str())
+            .with_x_axis_min(x.0)
+            .with_x_axis_max(x.1)
+            .with_y_axis_min(y.0)
+            .with_y_axis_max(y.1)
+            .with_width(SIZE.0)
+            .with_height(SIZE.1)
+            .with_box_axes()
+            .with_legend_position(LegendPosition::OutsideBottomColumns)
+            .with_legend_box(false);
+        let place = ComputedLayout::from_layout(&layout);
+        let mut scene = render_multiple(plots, layout);
+        let bands = self.bands(rows, &place);
+        let is_path = |e: &Primitive| matches!(e, Primitive::Path(_));
+        let start = scene.elements.iter().position(is_path).unwrap_or(0);
+        let count = scene.elements[start..]
+            .iter()
+            .take_while(|e| is_path(e))
+            .count();
+        scene.elements.splice(start..start + count, bands);
+        Ok(scene)
     }
 }
 

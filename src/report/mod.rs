@@ -7,6 +7,8 @@
 pub mod alpha;
 pub mod audit;
 pub mod bound;
+#[cfg(feature = "cli")]
+pub mod chart;
 pub mod check;
 pub mod claims;
 pub mod cond;
@@ -19,6 +21,8 @@ pub mod gain;
 pub mod number;
 #[cfg(feature = "cli")]
 pub mod phase;
+#[cfg(feature = "cli")]
+pub mod plots;
 pub mod precision;
 pub mod predict;
 pub mod product;

@@ -340,6 +340,7 @@ impl Report {
 mod tests {
     use super::*;
     use crate::network::activation::Activation;
+    use crate::report::figure::Picture;
     use crate::theory::diagram::sigma;
 
     fn report(activation: Activation, model: Option<(f64, f64)>) -> Report {

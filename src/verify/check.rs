@@ -1,6 +1,7 @@
 //! A prediction held against the reference MLP.
 
 use super::comparison::{self, Comparison, asymptotic, exact, jacobian, judge};
+use super::histogram::Histogram;
 use crate::network::Model;
 use crate::reference::DrawError;
 use crate::reference::deferred::{Deferred, DeferredError};
@@ -25,6 +26,8 @@ pub struct Options {
     pub seed: u64,
     /// How networks are drawn.
     pub method: Method,
+    /// Whether to keep a histogram of one gradient.
+    pub histogram: bool,
 }
 
 impl Default for Options {
@@ -34,6 +37,7 @@ impl Default for Options {
             confidence: 0.999,
             seed: 0,
             method: Method::Auto,
+            histogram: false,
         }
     }
 }
@@ -115,6 +119,8 @@ pub struct Check {
     pub method: Method,
     /// Seed of the networks.
     pub seed: u64,
+    /// The input gradient, where it was asked for and has a predicted law.
+    pub histogram: Option<Histogram>,
 }
 
 /// How a run came to its end.
@@ -178,7 +184,8 @@ pub fn check(model: &Model, options: &Options, control: &Control<'_>) -> Result<
         }
         _ => {}
     }
-    let (mut comparisons, samples, method) = asymptotic_comparisons(model, options, control)?;
+    let (mut comparisons, samples, method, first) =
+        asymptotic_comparisons(model, options, control)?;
     let alpha = 1.0 - options.confidence;
     judge(&mut comparisons, alpha);
     Ok(Check {
@@ -194,6 +201,7 @@ pub fn check(model: &Model, options: &Options, control: &Control<'_>) -> Result<
         alpha_at_look: alpha,
         method,
         seed: options.seed,
+        histogram: first.filter(|_| options.histogram),
     })
 }
 
@@ -202,7 +210,7 @@ fn asymptotic_comparisons(
     model: &Model,
     options: &Options,
     control: &Control<'_>,
-) -> Result<(Vec<Comparison>, u64, Method), CheckError> {
+) -> Result<(Vec<Comparison>, u64, Method, Option<Histogram>), CheckError> {
     let models = asymptotic::family(model);
     let mut runs = Vec::new();
     let mut used = options.method;
@@ -243,7 +251,12 @@ fn asymptotic_comparisons(
     if comparisons.is_empty() {
         return Err(CheckError::Nothing);
     }
-    Ok((comparisons, samples, used))
+    let histogram = runs.first().and_then(|run| {
+        let law = run.prediction.input_gradient.as_ref()?;
+        let values = run.measurement.column(Quantity::InputGradient)?;
+        Histogram::log_normal(values, law)
+    });
+    Ok((comparisons, samples, used, histogram))
 }
 
 /// Everything that can be compared for a model, at one look and not yet judged; asymptotic predictions are
@@ -279,7 +292,8 @@ pub(super) fn compare_once(
             };
             match asymptotic_comparisons(model, &options, control) {
                 Err(CheckError::TooEarly { samples }) => Ok((Vec::new(), samples, options.method)),
-                other => other,
+                Ok((comparisons, samples, method, _)) => Ok((comparisons, samples, method)),
+                Err(error) => Err(error),
             }
         }
     }
@@ -356,6 +370,7 @@ pub fn against_laws(
         alpha_at_look: alpha,
         method,
         seed: options.seed,
+        histogram: None,
     };
     let total = options.samples;
     let done_in_all = |done: u64, _: u64| {
@@ -386,6 +401,10 @@ pub fn against_laws(
             check.ended = Ended::Disproved;
             break;
         }
+    }
+    if options.histogram {
+        let values = measurement.column(Quantity::InputGradient);
+        check.histogram = values.and_then(|v| Histogram::exact(v, &laws.input_gradient));
     }
     Ok(check)
 }

@@ -4,6 +4,7 @@
 pub mod check;
 pub mod claims;
 pub mod comparison;
+pub mod histogram;
 pub mod law_sampler;
 pub mod statistics;
 pub mod suite;

@@ -141,6 +141,7 @@ fn sequential_false_alarms_stay_below_the_level() {
                 confidence: 0.8,
                 seed,
                 method: Method::Auto,
+                histogram: false,
             };
             let (s, method) = sampler(&m, o.method, seed).unwrap();
             let run = against_laws(&laws, &[], s.as_ref(), method, &o, &Control::default());

@@ -1,7 +1,9 @@
 //! (Leaky) ReLU and linear networks: exact laws at finite width.
 
 use super::setting::{Regime, Setting};
-use super::{Laws, Options, PredictError, field, pictures, precision, spectrum};
+use super::{
+    BANDS, GradientBand, Laws, Options, PredictError, field, pictures, precision, spectrum,
+};
 use crate::scale::Certainty;
 use crate::theory::laws::{Ensemble, Factor, LawError, Network, ProductLaw};
 use crate::theory::prediction::{CriticalAlpha, Growth, Law, Prediction, QUANTILES, Verdict};
@@ -144,6 +146,38 @@ pub(super) fn gradient_law(
     let sigma_w2 = setting.sigma_w2();
     let law = network(setting, &sigma_w2, slopes, ensemble).input_gradient()?;
     Ok(Some((law, worth(exact))))
+}
+
+/// Quantiles of the gradient at the output of a layer: the input gradient of the network above it, over the
+/// mean square of the readout, which is its `sigma_w2`.
+pub(super) fn gradient_bands(setting: &Setting<'_>) -> Result<Vec<GradientBand>, PredictError> {
+    let Regime::Homogeneous {
+        slopes, ensemble, ..
+    } = setting.regime
+    else {
+        return Ok(Vec::new());
+    };
+    let sigma_w2 = setting.sigma_w2();
+    let whole = network(setting, &sigma_w2, slopes, ensemble);
+    let depth = setting.depth();
+    let count = (depth - 1).min(BANDS);
+    let readout = sigma_w2.get(depth).map_or(0.0, |s| s.ln());
+    (0..count)
+        .map(|i| {
+            let layer = 1 + i * (depth - 2) / (count - 1).max(1);
+            let above = Network {
+                widths: &whole.widths[layer..],
+                sigma_w2: &whole.sigma_w2[layer..],
+                ..whole
+            };
+            let law = above.input_gradient()?.scaled(-readout);
+            let at = |p| law.quantile_ln_square(p).value;
+            Ok(GradientBand {
+                layer,
+                ln_square: (at(0.05), at(0.95)),
+            })
+        })
+        .collect()
 }
 
 /// Law of one squared element of the input gradient.

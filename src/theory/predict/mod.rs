@@ -24,6 +24,8 @@ use setting::{Regime, Setting};
 
 /// Layers of which every one is listed; deeper networks are sampled.
 pub const LISTED: usize = 1000;
+/// Layers of [`gradient_bands`] at most.
+pub const BANDS: usize = 17;
 /// Layers that a sample holds.
 const SAMPLE: usize = 257;
 /// Natural logarithm of the factor on squared norms, over the whole depth, from which a gradient
@@ -134,6 +136,26 @@ pub struct Laws {
 pub fn laws(model: &Model, layers: &[usize]) -> Result<Option<Laws>, PredictError> {
     model.validate()?;
     exact::laws(&Setting::new(model)?, layers)
+}
+
+/// Quantiles of the squared gradient at the output of one layer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct GradientBand {
+    /// From 1 to `L - 1`.
+    pub layer: usize,
+    /// 5% and 95% quantile of `ln |dy/dx_l|^2` over the mean square at the output of the last layer, given that it
+    /// is not zero.
+    pub ln_square: (f64, f64),
+}
+
+/// Quantiles of gradients by layer for the networks that [`gradient_law`] covers, at no more than [`BANDS`] layers;
+/// empty for others.
+///
+/// # Errors
+/// [`PredictError`].
+pub fn gradient_bands(model: &Model) -> Result<Vec<GradientBand>, PredictError> {
+    model.validate()?;
+    exact::gradient_bands(&Setting::new(model)?)
 }
 
 /// Growth alone, and the variance of the log of the squared input gradient where it is known: what
