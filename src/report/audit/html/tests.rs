@@ -76,7 +76,6 @@ fn tensor(label: &str, role: Role, parts: Vec<Part>) -> Audited {
         skipped: None,
         damaged: false,
         element: None,
-        scales: None,
         lowest: None,
         unindexed: false,
     }
