@@ -30,7 +30,7 @@ pub fn check(flag: &'static str, out: &Path) -> Result<(), BadFlag> {
     }
     let part = part(out);
     if let Err(e) = File::create(&part).and_then(|_| fs::remove_file(&part)) {
-        return refuse(format!("cannot write in {}: {e}", directory.display()));
+        return refuse(format!("cannot write {}: {e}", out.display()));
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use super::exit::BadFlag;
 use super::file;
 use super::output::Output;
+use anyhow::Context;
 use clap::{Args, ValueHint};
 use isometer::report::figure::Picture;
 use std::path::{Path, PathBuf};
@@ -32,6 +33,7 @@ enum Kind {
 
 /// A file that can receive a picture.
 pub struct Target<'a> {
+    flag: &'static str,
     path: &'a Path,
     kind: Kind,
 }
@@ -40,7 +42,7 @@ impl<'a> Target<'a> {
     /// Looks at the extension and the directory.
     pub fn new(flag: &'static str, path: &'a Path) -> Result<Target<'a>, BadFlag> {
         let kind = check(flag, path)?;
-        Ok(Target { path, kind })
+        Ok(Target { flag, path, kind })
     }
 
     /// Draws and writes; the number of bytes.
@@ -49,7 +51,7 @@ impl<'a> Target<'a> {
             Kind::Svg => picture.svg()?.into_bytes(),
             Kind::Png => picture.png()?,
         };
-        file::write(self.path, &bytes)?;
+        file::write(self.path, &bytes).context(self.flag)?;
         Ok(bytes.len())
     }
 

@@ -106,7 +106,7 @@ fn a_page_that_cannot_be_written_is_refused_before_the_work() {
     ];
     if cfg!(target_os = "linux") {
         // nobody creates files there, root neither
-        cases.push(("/proc/page.html", "cannot write in /proc"));
+        cases.push(("/proc/page.html", "cannot write /proc/page.html"));
     }
     for (out, message) in cases {
         let run = run_in(
