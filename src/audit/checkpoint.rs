@@ -468,14 +468,11 @@ fn spectral_of(
     let Ok(flat) = tensor.matrix() else {
         return out;
     };
-    if let Ok(norm) = norms::frobenius(&flat) {
-        out.frobenius = Some(Measured {
-            enclosure: norm,
-            certainty: Certainty::Certified,
-        });
-    }
     let largest = t.entries.map_or(0.0, |e| e.largest);
     let is_matrix = t.shape.len() >= 2 && t.role != Role::Scalar && t.role != Role::Buffer;
+    if !is_matrix || matches!(t.role, Role::LowRankFactor { .. }) {
+        out.frobenius = frobenius(&flat);
+    }
     if !is_matrix {
         return out;
     }
@@ -494,6 +491,12 @@ fn spectral_of(
             Err(why) => out.skipped = Some(why),
         }
     }
+    // the first piece is the whole
+    out.frobenius = out
+        .parts
+        .first()
+        .map(|p| p.frobenius)
+        .or_else(|| frobenius(&flat));
     if flat.components() == 1 && t.role.is_judged() {
         let whole = pieces(flat, &t.shape, &Role::Stack);
         let oriented = match t.role {
@@ -508,6 +511,14 @@ fn spectral_of(
         }
     }
     out
+}
+
+fn frobenius(a: &MatrixRef<'_>) -> Option<Measured> {
+    let enclosure = norms::frobenius(a).ok()?;
+    Some(Measured {
+        enclosure,
+        certainty: Certainty::Certified,
+    })
 }
 
 /// The spectrum of a low-rank update with its scale.
@@ -532,67 +543,4 @@ fn product(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::formats::open_bytes;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    /// Stops after some tensors.
-    struct Patience {
-        left: AtomicUsize,
-    }
-
-    impl Observer for Patience {
-        fn begin(&self, _: Pass, _: u64) {}
-        fn advanced(&self, _: &str, _: u64) {
-            let _ = self
-                .left
-                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
-        }
-        fn stopped(&self) -> bool {
-            self.left.load(Ordering::SeqCst) == 0
-        }
-    }
-
-    /// Three 2 x 2 identities.
-    fn file() -> Collection {
-        let mut header = serde_json::Map::new();
-        for k in 0..3 {
-            let entry = serde_json::json!({"dtype": "F32", "shape": [2, 2], "data_offsets": [16 * k, 16 * k + 16]});
-            header.insert(format!("w{k}"), entry);
-        }
-        let text = serde_json::Value::Object(header).to_string();
-        let mut bytes = (text.len() as u64).to_le_bytes().to_vec();
-        bytes.extend(text.bytes());
-        for _ in 0..3 {
-            bytes.extend([1.0f32, 0.0, 0.0, 1.0].iter().flat_map(|x| x.to_le_bytes()));
-        }
-        open_bytes("i.safetensors", bytes).unwrap()
-    }
-
-    #[test]
-    fn what_is_finished_survives_an_interruption() {
-        let collection = file();
-        let labels: Vec<String> = (0..3).map(|k| format!("w{k}")).collect();
-        let all = subjects(&collection, &labels);
-        for (patience, read, measured) in [(2, 2, 0), (4, 3, 1), (100, 3, 3)] {
-            let observer = Patience {
-                left: AtomicUsize::new(patience),
-            };
-            let pool = rayon::ThreadPoolBuilder::new()
-                .num_threads(1)
-                .build()
-                .unwrap();
-            let found = pool.install(|| audit(&all, &AuditOptions::default(), &observer));
-            assert_eq!(found.interrupted, patience < 6);
-            assert_eq!(
-                found.tensors.iter().filter(|t| t.entries.is_some()).count(),
-                read
-            );
-            assert_eq!(
-                found.tensors.iter().filter(|t| !t.parts.is_empty()).count(),
-                measured
-            );
-        }
-    }
-}
+mod tests;
