@@ -2,6 +2,7 @@
 
 use super::checkpoint::Audited;
 use super::roles::{Orientation, Role};
+use crate::scale::Certainty;
 
 /// Consecutive dense layers whose names differ in numbers only and whose shapes fit.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,6 +15,8 @@ pub struct Chain {
     /// `log10` of the product of `1 + sigma_max`: the same where each layer is the branch of a residual block `x + phi(W x)`.
     /// Theorem: residual-block-bounds.
     pub log10_residual: f64,
+    /// What the spectral norms are worth: bounds of both kinds are certified only where all of them are.
+    pub certainty: Certainty,
 }
 
 /// Inputs and outputs of a dense layer.
@@ -56,6 +59,12 @@ pub fn chains(tensors: &[Audited]) -> Vec<Chain> {
                     .map(|p| p.sigma_max.enclosure.log10().2)
             };
             Chain {
+                certainty: run
+                    .iter()
+                    .filter_map(|t| t.parts.first())
+                    .map(|p| p.sigma_max.certainty)
+                    .find(|c| *c != Certainty::Certified)
+                    .unwrap_or(Certainty::Certified),
                 tensors: run.iter().map(|t| t.label.clone()).collect(),
                 log10_plain: norms().sum(),
                 // log10(1 + s) without overflow

@@ -381,6 +381,7 @@ fn chains_bound_the_growth_of_gradients() {
         (chain[0]["log10_norm_bound_residual"].as_f64().unwrap() - 120f64.log10()).abs() < 1e-9
     );
     assert_eq!((found.code, chain.as_array().unwrap().len()), (1, 1));
+    assert_eq!(chain[0]["certainty"], "estimate");
     // the fourth row of the second layer is zero
     assert_eq!(
         findings(&found),

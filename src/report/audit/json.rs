@@ -56,6 +56,7 @@ impl Report {
                     json!({
                         "tensors": c.tensors, "log10_norm_bound": number(c.log10_plain),
                         "log10_norm_bound_residual": number(c.log10_residual),
+                        "certainty": c.certainty.as_str(),
                     })
                 })
                 .collect(),

@@ -241,12 +241,13 @@ impl Report {
         }
         for c in &self.audit.chains {
             out.push(format!(
-                "chain {} .. {}, {} layers: gradients grow by at most 10^{:.2} (slopes up to 1), as residual branches 10^{:.2}",
+                "chain {} .. {}, {} layers: gradients grow by at most 10^{:.2} (slopes up to 1), as residual branches 10^{:.2} ({})",
                 c.tensors[0],
                 c.tensors[c.tensors.len() - 1],
                 c.tensors.len(),
                 c.log10_plain,
-                c.log10_residual
+                c.log10_residual,
+                c.certainty
             ));
         }
         let degraded: Vec<&str> = self
