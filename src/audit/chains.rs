@@ -2,14 +2,15 @@
 
 use super::checkpoint::Audited;
 use super::roles::{Orientation, Role};
-use crate::scale::Certainty;
+use crate::linalg::rounding::up;
+use crate::scale::{Certainty, Enclosure, LogScale};
 
 /// Consecutive dense layers whose names differ in numbers only and whose shapes fit.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Chain {
     /// Labels, first layer first.
     pub tensors: Vec<String>,
-    /// `log10` of the product of the spectral norms: with activations of slope at most 1, no gradient grows by more through a
+    /// `log10` of the product of the upper limits of the spectral norms, rounded up: with activations of slope at most 1, no gradient grows by more through a
     /// plain chain. Theorem: gradient-norm-bound.
     pub log10_plain: f64,
     /// `log10` of the product of `1 + sigma_max`: the same where each layer is the branch of a residual block `x + phi(W x)`.
@@ -56,8 +57,12 @@ pub fn chains(tensors: &[Audited]) -> Vec<Chain> {
             let norms = || {
                 run.iter()
                     .filter_map(|t| t.parts.first())
-                    .map(|p| p.sigma_max.enclosure.log10().2)
+                    .map(|p| p.sigma_max.enclosure)
             };
+            let one = Enclosure::point(1.0, 0).unwrap_or(Enclosure::UNKNOWN);
+            let plain = norms().fold(one, |product, norm| product.times(&norm));
+            // each logarithm is good to a few roundings, which `up` covers, and so is each sum
+            let residual = norms().map(|norm| up(LogScale::ONE.plus(norm.hi()).log10()));
             Chain {
                 certainty: run
                     .iter()
@@ -66,11 +71,8 @@ pub fn chains(tensors: &[Audited]) -> Vec<Chain> {
                     .find(|c| *c != Certainty::Certified)
                     .unwrap_or(Certainty::Certified),
                 tensors: run.iter().map(|t| t.label.clone()).collect(),
-                log10_plain: norms().sum(),
-                // log10(1 + s) without overflow
-                log10_residual: norms()
-                    .map(|l| l.max(0.0) + (10f64.powf(-l.abs())).ln_1p() / std::f64::consts::LN_10)
-                    .sum(),
+                log10_plain: plain.log10().2,
+                log10_residual: residual.fold(0.0, |sum, x| up(sum + x)),
             }
         })
         .collect()

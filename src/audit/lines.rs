@@ -49,7 +49,10 @@ pub fn lines(a: &MatrixRef<'_>, units_are_rows: bool, largest: f64) -> Lines {
     } else {
         f64::MIN_POSITIVE
     };
-    let mut sums = Sums::default();
+    let mut sums = Sums {
+        shift: centre(a, unit),
+        ..Sums::default()
+    };
     let mut line = vec![0.0; cols];
     let mut row_hash = Vec::with_capacity(if units_are_rows { rows } else { 0 });
     let mut col_hash = vec![0u64; if units_are_rows { 0 } else { cols }];
@@ -84,15 +87,15 @@ pub fn lines(a: &MatrixRef<'_>, units_are_rows: bool, largest: f64) -> Lines {
     let hashes = if units_are_rows { row_hash } else { col_hash };
     let oriented = if units_are_rows { *a } else { a.transposed() };
     let n = (rows * cols) as f64;
-    let mean = sums.first / n;
-    let variance = (sums.second / n - mean * mean).max(0.0);
-    // central fourth moment from raw ones: the mean of weights is small beside their spread
-    let fourth = sums.fourth / n - 4.0 * mean * sums.third / n
-        + 6.0 * mean * mean * sums.second / n
-        - 3.0 * mean.powi(4);
+    // about the mean of one row, so that little cancels where the mean is large beside the spread
+    let off = sums.first / n;
+    let mean = sums.shift + off;
+    let variance = (sums.second / n - off * off).max(0.0);
+    let fourth = sums.fourth / n - 4.0 * off * sums.third / n + 6.0 * off * off * sums.second / n
+        - 3.0 * off.powi(4);
     let relative = |error: f64| {
-        if sums.second > 0.0 {
-            (error / sums.second).sqrt()
+        if sums.squares > 0.0 {
+            (error / sums.squares).sqrt()
         } else {
             0.0
         }
@@ -110,8 +113,21 @@ pub fn lines(a: &MatrixRef<'_>, units_are_rows: bool, largest: f64) -> Lines {
     }
 }
 
+/// Mean of the first row in the given unit.
+fn centre(a: &MatrixRef<'_>, unit: f64) -> f64 {
+    let mut line = vec![0.0; a.cols()];
+    if a.rows() > 0 {
+        a.read_row(0, &mut line);
+    }
+    line.iter().map(|x| x / unit).sum::<f64>() / line.len().max(1) as f64
+}
+
+/// Sums over all entries; powers are of the entries less [`shift`](Sums::shift).
 #[derive(Default)]
 struct Sums {
+    shift: f64,
+    /// Squares of the entries themselves.
+    squares: f64,
     first: f64,
     second: f64,
     third: f64,
@@ -123,15 +139,17 @@ struct Sums {
 impl Sums {
     /// Adds a line; returns its largest magnitude.
     fn add(&mut self, line: &[f64], largest: f64) -> f64 {
-        let most = line.iter().fold(0.0f64, |m, x| m.max(x.abs()));
-        if most == 0.0 {
-            return 0.0;
-        }
-        let [first, second, third, fourth] = dense::power_sums(line);
+        let moved: Vec<f64> = line.iter().map(|x| x - self.shift).collect();
+        let [first, second, third, fourth] = dense::power_sums(&moved);
         self.first += first;
         self.second += second;
         self.third += third;
         self.fourth += fourth;
+        self.squares += dense::dot(line, line);
+        let most = line.iter().fold(0.0f64, |m, x| m.max(x.abs()));
+        if most == 0.0 {
+            return 0.0;
+        }
         self.rounded += dense::rounding_loss(line, largest / CODES);
         self.rounded_by_row += dense::rounding_loss(line, most / CODES);
         most
@@ -220,6 +238,17 @@ mod tests {
             assert!((l.int8_error / expected - 1.0).abs() < 0.05);
             assert!(l.int8_error_by_row < l.int8_error);
         }
+        // a mean a million times the spread, and a row of zeros, which counts as well
+        let x: Vec<f64> = (0..n)
+            .map(|k| 1.0 + if k % 2 == 0 { 1e-6 } else { -1e-6 })
+            .collect();
+        let l = lines(&MatrixRef::row_major(&x, 40, 100).unwrap(), true, 1.000_001);
+        assert!(
+            (l.std / 1e-6 - 1.0).abs() < 1e-6 && (l.kurtosis - 1.0).abs() < 1e-6,
+            "{l:?}"
+        );
+        let half = MatrixRef::row_major(&[0.0, 0.0, 1.0, 1.0], 2, 2).map(|a| lines(&a, true, 1.0));
+        assert_eq!(half.map(|l| (l.mean, l.std)), Ok((0.5, 0.5)));
         let mut spike = vec![0.01; 1000];
         spike[500] = 10.0;
         spike.iter_mut().step_by(2).for_each(|x| *x = -*x);

@@ -289,9 +289,9 @@ fn what_cannot_be_drawn_is_refused() {
     m.normalization = "batch:inf".parse::<Normalization>().unwrap();
     assert_eq!(Mlp::draw(&m, 0, 0).unwrap_err(), DrawError::InfiniteBatch);
     m.normalization = Normalization::None;
-    m.widths = vec![5, 1 << 20, 1 << 20];
+    m.widths = vec![5, 1_000_000, 1_000_000];
     let message = Mlp::draw(&m, 0, 0).unwrap_err().to_string();
-    assert!(message.contains("1099517919232"), "{message}");
+    assert!(message.contains("1000006000000"), "{message}");
     m.widths = vec![5, 5];
     m.weights = "constant:value=1e300".parse().unwrap();
     let message = Mlp::draw(&m, 0, 0).unwrap_err().to_string();
