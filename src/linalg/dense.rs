@@ -448,6 +448,28 @@ pub fn symmetric_eigenvalues(mut m: Mat<f64>) -> Option<Vec<f64>> {
     tridiagonal::eigenvalues(&diagonal, &beside)
 }
 
+/// Diagonal and superdiagonal, alternating, of an upper bidiagonal matrix with the singular values of an `m x n` matrix
+/// given column after column, `m >= n`, which is overwritten.
+pub fn bidiagonal(a: &mut [f64], m: usize, n: usize) -> Vec<f64> {
+    use faer::dyn_stack::{MemBuffer, MemStack};
+    use faer::linalg::svd::bidiag::{bidiag_in_place, bidiag_in_place_scratch};
+    let mut a = MatMut::from_column_major_slice_mut(a, m, n);
+    let par = parallel::for_work(2.0 * m as f64 * (n as f64).powi(2));
+    // blocks of one reflector: nobody applies them
+    let (mut left, mut right) = (Mat::zeros(1, n), Mat::zeros(1, n.saturating_sub(1)));
+    let scratch = bidiag_in_place_scratch::<f64>(m, n, par, Default::default());
+    let mut memory = MemBuffer::new(scratch);
+    bidiag_in_place(
+        a.rb_mut(),
+        left.as_mut(),
+        right.as_mut(),
+        par,
+        MemStack::new(&mut memory),
+        Default::default(),
+    );
+    (0..2 * n - 1).map(|k| a[(k / 2, k.div_ceil(2))]).collect()
+}
+
 /// The first `min(m, n)` columns of `Q` in `A = Q R` with a positive diagonal of `R`, column after
 /// column, for a column-major `m x n` matrix. Sequential, so that it does not depend on threads.
 ///

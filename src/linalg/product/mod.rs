@@ -119,12 +119,6 @@ pub enum ProductError {
         /// What the source said.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The singular values of one layer did not converge (not seen on finite scaled input).
-    #[error("the singular value iteration did not converge on layer {layer}")]
-    NoConvergence {
-        /// Layer, from 0.
-        layer: usize,
-    },
     /// More leading values were asked for than there are, or none.
     #[error("{asked} leading values asked for, the product has {available}")]
     Count {

@@ -97,7 +97,7 @@ impl<'s, S: LayerSource> Live<'s, S> {
             masks.push(rows_live);
             if with_factors {
                 rescale(&mut raw, exponent);
-                add_factors(&mut factors, &raw, exponent, k)?;
+                add_factors(&mut factors, &raw, exponent);
             }
             progress.report(Stage::Scan, k + 1, depth);
         }
@@ -248,26 +248,14 @@ fn reach(w: &Layer, live: &[bool]) -> (Vec<bool>, bool) {
 }
 
 /// Adds the logs of norm, condition number and determinant of one scaled layer.
-fn add_factors(
-    sum: &mut Factors,
-    w: &Layer,
-    exponent: i64,
-    layer: usize,
-) -> Result<(), ProductError> {
+fn add_factors(sum: &mut Factors, w: &Layer, exponent: i64) {
     let (rows, cols) = (w.rows(), w.cols());
-    let (top, last) = if rows.min(cols) <= SMALL {
-        let shape = Bidiagonal::of(if rows >= cols {
-            w.clone()
-        } else {
-            w.transposed()
-        });
-        (shape.largest(), shape.smallest())
+    let shape = Bidiagonal::of(if rows >= cols {
+        w.clone()
     } else {
-        let values = MatRef::from_column_major_slice(w.entries(), rows, cols)
-            .singular_values()
-            .map_err(|_| ProductError::NoConvergence { layer })?;
-        (values[0], values[values.len() - 1])
-    };
+        w.transposed()
+    });
+    let (top, last) = (shape.largest(), shape.smallest());
     // backward error of the bidiagonalisation (Golub and Van Loan, section 8.6)
     let error = rows.max(cols) as f64 * f64::EPSILON * top;
     sum.log2_norm_bound += (top + error).log2() + exponent as f64;
@@ -282,7 +270,6 @@ fn add_factors(
         let frobenius = norm(w.entries());
         sum.det_sensitivity += frobenius * n.sqrt() / last;
     }
-    Ok(())
 }
 
 /// log2 |det| by elimination with partial pivoting; the determinant itself may leave `f64`.
