@@ -72,6 +72,8 @@ pub enum FormatError {
         tensor: String,
         /// A sentence that names what there is.
         available: String,
+        /// All names there are.
+        names: Vec<String>,
     },
     /// Several files of a directory hold a tensor of this name.
     #[error("{file}: '{tensor}' is in several files; name one of {candidates}")]

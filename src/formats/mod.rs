@@ -201,6 +201,11 @@ fn select(mut all: Collection, place: &str, name: &str) -> Result<Collection, Fo
             file,
             tensor,
             available: available(&all.entries),
+            names: all
+                .entries
+                .iter()
+                .map(|e| e.stored_name().to_string())
+                .collect(),
         }),
         1 => {
             all.entries.retain(matches);

@@ -79,6 +79,9 @@ pub(super) fn index_of(path: &Path) -> Option<Shards> {
 pub(super) fn contents(path: &Path) -> Result<Contents, FormatError> {
     let file = path.display().to_string();
     let blob = Blob::open(path).map_err(|e| FormatError::io(&file, e))?;
+    if blob.is_empty() {
+        return Err(FormatError::EmptyFile { file });
+    }
     let fail = |error| FormatError::Index {
         file: file.clone(),
         error: Box::new(error),

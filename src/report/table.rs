@@ -1,7 +1,11 @@
 //! One table, laid out as text, markdown or CSV.
 
+use super::text::{shown, visible};
 use super::{Format, Style};
 use comfy_table::{CellAlignment, ContentArrangement, Table as Layout, presets};
+
+/// Rows that are laid out together.
+const ROWS_AT_ONCE: usize = 1000;
 
 /// A column of a [`Table`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,17 +67,22 @@ impl Table {
             Format::Markdown => self.markdown(),
             _ => self.text(style),
         };
+        let line = |text| match format {
+            Format::Markdown => inert(text),
+            _ => shown(text).into_owned(),
+        };
         for remark in &self.remarks {
-            out.push_str(&printable(remark));
+            out.push_str(&line(remark));
             out.push('\n');
         }
         if format == Format::Markdown && !self.remarks.is_empty() {
             out.push('\n');
         }
-        let verdict = printable(&self.verdict);
+        let verdict = line(&self.verdict);
         match (style.colour && format == Format::Table, self.alarming) {
             (true, true) => out.push_str(&format!("\x1b[1;31m{verdict}\x1b[0m\n")),
-            (true, false) => out.push_str(&format!("\x1b[32m{verdict}\x1b[0m\n")),
+            // cyan: told from red by every eye
+            (true, false) => out.push_str(&format!("\x1b[36m{verdict}\x1b[0m\n")),
             (false, _) => out.push_str(&format!("{verdict}\n")),
         }
         out.into_bytes()
@@ -83,22 +92,44 @@ impl Table {
         if self.rows.is_empty() {
             return String::new();
         }
-        let shown = self.columns_that_fit(style.width);
+        let columns = self.columns_that_fit(style.width);
+        let narrow = style
+            .width
+            .filter(|width| self.natural_width(&columns) > *width);
+        // a layout of all rows at once takes a hundred times their text; ASCII is as wide as it is long, so that
+        // the dashes give every part the same columns
+        let ascii = self.rows.iter().flatten().all(|cell| cell.is_ascii());
+        let part = match narrow.is_none() && ascii {
+            true => ROWS_AT_ONCE,
+            false => self.rows.len(),
+        };
+        let mut out = String::new();
+        for (k, rows) in self.rows.chunks(part).enumerate() {
+            let text = self.layout(&columns, rows, narrow);
+            let head = if k == 0 { 0 } else { 2 };
+            for line in text.lines().skip(head) {
+                out.push_str(line);
+                out.push('\n');
+            }
+        }
+        out
+    }
+
+    /// Header, dashes as wide as the columns of the whole table, and some rows.
+    fn layout(&self, columns: &[usize], rows: &[Vec<String>], narrow: Option<usize>) -> String {
         let mut layout = Layout::new();
         layout.load_style(presets::NOTHING);
         layout.set_content_arrangement(ContentArrangement::Disabled);
-        if let Some(width) = style.width
-            && self.natural_width(&shown) > width
-        {
+        if let Some(width) = narrow {
             layout.set_content_arrangement(ContentArrangement::Dynamic);
             layout.set_width(u16::try_from(width).unwrap_or(u16::MAX));
         }
-        layout.set_header(shown.iter().map(|&c| self.columns[c].name));
-        layout.add_row(shown.iter().map(|&c| "-".repeat(self.column_width(c))));
-        for row in &self.rows {
-            layout.add_row(shown.iter().map(|&c| printable(&row[c])));
+        layout.set_header(columns.iter().map(|&c| self.columns[c].name));
+        layout.add_row(columns.iter().map(|&c| "-".repeat(self.column_width(c))));
+        for row in rows {
+            layout.add_row(columns.iter().map(|&c| shown(&row[c])));
         }
-        for (at, &c) in shown.iter().enumerate() {
+        for (at, &c) in columns.iter().enumerate() {
             if let Some(column) = layout.column_mut(at) {
                 column.set_padding((0, 2));
                 if self.columns[c].numeric {
@@ -106,15 +137,13 @@ impl Table {
                 }
             }
         }
-        let mut out = layout.trim_fmt();
-        out.push('\n');
-        out
+        layout.trim_fmt()
     }
 
     fn column_width(&self, column: usize) -> usize {
         self.rows
             .iter()
-            .map(|row| printable(&row[column]).chars().count())
+            .map(|row| shown(&row[column]).chars().count())
             .chain([self.columns[column].name.chars().count()])
             .max()
             .unwrap_or(0)
@@ -154,7 +183,7 @@ impl Table {
         for row in &self.rows {
             out.push_str(&line(
                 row.iter()
-                    .map(|cell| printable(cell).replace('|', "\\|"))
+                    .map(|cell| inert(cell).replace('|', "\\|"))
                     .collect(),
             ));
         }
@@ -163,11 +192,19 @@ impl Table {
     }
 }
 
-/// Records quoted as in RFC 4180, one a line; the first is the header.
+/// Text that is no markup in markdown.
+fn inert(text: &str) -> String {
+    shown(text).replace('<', "\\<")
+}
+
+/// Records quoted as in RFC 4180, one a line, hidden characters spelled out; the first is the header.
 pub fn csv(records: &[Vec<String>]) -> Vec<u8> {
     let mut out = String::new();
     for record in records {
-        let fields: Vec<String> = record.iter().map(|field| csv_field(field)).collect();
+        let fields: Vec<String> = record
+            .iter()
+            .map(|field| csv_field(&visible(field)))
+            .collect();
         out.push_str(&fields.join(","));
         out.push('\n');
     }
@@ -175,23 +212,11 @@ pub fn csv(records: &[Vec<String>]) -> Vec<u8> {
 }
 
 fn csv_field(field: &str) -> String {
-    if field.contains([',', '"', '\n', '\r']) {
+    if field.contains([',', '"']) {
         format!("\"{}\"", field.replace('"', "\"\""))
     } else {
         field.to_string()
     }
-}
-
-/// The text without control characters: a tensor name must not move the cursor.
-fn printable(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| {
-            let escaped = c.is_control();
-            let plain = (!escaped).then_some(c);
-            let escape = escaped.then(|| c.escape_default());
-            plain.into_iter().chain(escape.into_iter().flatten())
-        })
-        .collect()
 }
 
 #[cfg(test)]
@@ -244,13 +269,36 @@ mod tests {
     #[test]
     fn names_cannot_drive_the_terminal() {
         assert!(!text(Format::Table, None, false).contains('\x1b'));
-        assert!(text(Format::Table, None, true).contains("\x1b[32mfine"));
+        assert!(text(Format::Table, None, true).contains("\x1b[36mfine"));
+    }
+
+    #[test]
+    fn long_tables_are_laid_out_in_parts_that_fit_together() {
+        let mut table = table();
+        let row = |k: usize| {
+            vec![
+                format!("t{}", "n".repeat(k % 7)),
+                k.to_string(),
+                String::new(),
+            ]
+        };
+        table.rows = (0..2 * ROWS_AT_ONCE + 3).map(row).collect();
+        let parts = table.text(&Style::PLAIN);
+        let lines: Vec<&str> = parts.lines().collect();
+        assert_eq!(lines.len(), table.rows.len() + 2);
+        let whole = table.layout(&[0, 1, 2], &table.rows, None);
+        assert_eq!(parts, whole + "\n");
+        // a name that is not ASCII moves no column of the other parts
+        table.rows[5][0] = "\u{4e2d}\u{6587}\u{4e2d}\u{6587}\u{4e2d}".into();
+        let whole = table.layout(&[0, 1, 2], &table.rows, None);
+        assert_eq!(table.text(&Style::PLAIN), whole + "\n");
     }
 
     #[test]
     fn markdown_escapes_bars() {
         let md = text(Format::Markdown, None, true);
         assert!(md.contains("| a\\|b | 1 | exact |\n"), "{md}");
+        assert!(md.contains("\\<b>") && !md.contains(" <b>"), "{md}");
         assert!(!md.contains('\x1b'));
     }
 
@@ -258,5 +306,9 @@ mod tests {
     fn csv_quotes_what_needs_it() {
         let bytes = csv(&[vec!["a".into(), "b,\"c\"".into()]]);
         assert_eq!(bytes, b"a,\"b,\"\"c\"\"\"\n");
+        assert_eq!(
+            csv(&[vec!["a\nb\x1b\u{202e}".into()]]),
+            b"a\\nb\\u{1b}\\u{202e}\n"
+        );
     }
 }
