@@ -2,7 +2,7 @@
 
 use super::args::{finite, whole};
 use super::exit::{BadFlag, Unusable};
-use super::file;
+use super::{file, sources};
 use anyhow::Context;
 use clap::{ArgAction, Args, ValueHint};
 use isometer::network::activation::Activation;
@@ -182,8 +182,14 @@ impl ModelArgs {
     pub fn resolve_layers(&self) -> anyhow::Result<Model> {
         let mut model = match &self.model {
             Some(path) => {
-                let text = file::read_text(path)
-                    .with_context(|| format!("--model: cannot read {}", path.display()))?;
+                let text = file::read_text(path).with_context(|| {
+                    let name = path.display().to_string();
+                    let near = match path.exists() {
+                        true => String::new(),
+                        false => sources::nearby(&name),
+                    };
+                    format!("--model: cannot read {name}{near}")
+                })?;
                 Model::from_toml(&text).map_err(|e| Unusable(format!("{}: {e}", path.display())))?
             }
             None => Model::new(vec![1, 1], Activation::Relu),

@@ -326,7 +326,7 @@ fn globs(flag: &'static str, patterns: &[String]) -> Result<GlobSet, BadFlag> {
 }
 
 /// The files beside a missing one whose names are close to it, as a half-sentence.
-fn nearby(missing: &str) -> String {
+pub(super) fn nearby(missing: &str) -> String {
     let (file, _) = missing.split_once("::").unwrap_or((missing, ""));
     let path = Path::new(file);
     let Some(name) = path.file_name().and_then(|n| n.to_str()) else {

@@ -103,11 +103,12 @@ impl Table {
             true => ROWS_AT_ONCE,
             false => self.rows.len(),
         };
+        let widths: Vec<usize> = columns.iter().map(|&c| self.column_width(c)).collect();
         let mut out = String::new();
         for (k, rows) in self.rows.chunks(part).enumerate() {
-            let text = self.layout(&columns, rows, narrow);
+            let text = self.layout(&columns, &widths, rows, narrow);
             let head = if k == 0 { 0 } else { 2 };
-            for line in text.lines().skip(head) {
+            for line in without_broken_rule(&text).skip(head) {
                 out.push_str(line);
                 out.push('\n');
             }
@@ -116,7 +117,13 @@ impl Table {
     }
 
     /// Header, dashes as wide as the columns of the whole table, and some rows.
-    fn layout(&self, columns: &[usize], rows: &[Vec<String>], narrow: Option<usize>) -> String {
+    fn layout(
+        &self,
+        columns: &[usize],
+        widths: &[usize],
+        rows: &[Vec<String>],
+        narrow: Option<usize>,
+    ) -> String {
         let mut layout = Layout::new();
         layout.load_style(presets::NOTHING);
         layout.set_content_arrangement(ContentArrangement::Disabled);
@@ -125,7 +132,7 @@ impl Table {
             layout.set_width(u16::try_from(width).unwrap_or(u16::MAX));
         }
         layout.set_header(columns.iter().map(|&c| self.columns[c].name));
-        layout.add_row(columns.iter().map(|&c| "-".repeat(self.column_width(c))));
+        layout.add_row(widths.iter().map(|&width| "-".repeat(width)));
         for row in rows {
             layout.add_row(columns.iter().map(|&c| shown(&row[c])));
         }
@@ -190,6 +197,20 @@ impl Table {
         out.push('\n');
         out
     }
+}
+
+/// The lines of a layout; where columns are narrower than what they hold the dashes under the header go on for several, of
+/// which the first is enough.
+fn without_broken_rule(text: &str) -> impl Iterator<Item = &str> {
+    let rule = |line: &&str| line.chars().all(|c| matches!(c, '-' | ' '));
+    let first = text.lines().position(|line| rule(&line));
+    let below = text.lines().skip(first.map_or(0, |k| k + 1));
+    let more = first.map_or(0, |_| below.take_while(rule).count());
+    let broken = first.map_or(0..0, |k| k + 1..k + 1 + more);
+    let lines = text.lines().enumerate();
+    lines
+        .filter(move |(k, _)| !broken.contains(k))
+        .map(|(_, line)| line)
 }
 
 /// Text that is no markup in markdown.
@@ -264,6 +285,8 @@ mod tests {
         // a width nothing fits in: cells wrap, nothing is cut
         let tiny = text(Format::Table, Some(12), false);
         assert_eq!(tiny.matches('9').count(), 1, "{tiny}");
+        let rules = tiny.lines().filter(|l| l.starts_with("---")).count();
+        assert_eq!(rules, 1, "{tiny}");
     }
 
     #[test]
@@ -283,14 +306,16 @@ mod tests {
             ]
         };
         table.rows = (0..2 * ROWS_AT_ONCE + 3).map(row).collect();
+        let widths =
+            |table: &Table| -> Vec<usize> { (0..3).map(|c| table.column_width(c)).collect() };
         let parts = table.text(&Style::PLAIN);
         let lines: Vec<&str> = parts.lines().collect();
         assert_eq!(lines.len(), table.rows.len() + 2);
-        let whole = table.layout(&[0, 1, 2], &table.rows, None);
+        let whole = table.layout(&[0, 1, 2], &widths(&table), &table.rows, None);
         assert_eq!(parts, whole + "\n");
         // a name that is not ASCII moves no column of the other parts
         table.rows[5][0] = "\u{4e2d}\u{6587}\u{4e2d}\u{6587}\u{4e2d}".into();
-        let whole = table.layout(&[0, 1, 2], &table.rows, None);
+        let whole = table.layout(&[0, 1, 2], &widths(&table), &table.rows, None);
         assert_eq!(table.text(&Style::PLAIN), whole + "\n");
     }
 

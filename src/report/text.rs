@@ -80,7 +80,7 @@ mod tests {
             short.starts_with("error in nnn") && short.ends_with("\u{e9}end: zero"),
             "{short}"
         );
-        assert!(short.contains("999884 more characters"), "{short}");
+        assert!(short.contains("999885 more characters"), "{short}");
     }
 
     proptest! {

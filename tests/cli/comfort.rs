@@ -19,6 +19,10 @@ fn typos_are_met_with_the_nearest_name() {
         ("step descent --curvature 1,2 --optimizer adm", "'adam'"),
         ("cond modle.safetensors", "nearby: model.safetensors"),
         (
+            "predict --model modle.safetensors",
+            "nearby: model.safetensors",
+        ),
+        (
             "cond model.safetensors::fc1.wieght",
             "did you mean fc1.weight?",
         ),

@@ -462,7 +462,7 @@ fn random_commands_end_in_words() {
     let cases = std::env::var("PROPTEST_CASES")
         .ok()
         .and_then(|c| c.parse().ok());
-    random_commands(cases.unwrap_or(100), 4_000_000);
+    random_commands(cases.unwrap_or(400), 4_000_000);
 }
 
 #[test]

@@ -118,7 +118,7 @@ pub enum ActivationError {
         name: String,
     },
     /// A parameter where the function has none.
-    #[error("{name} takes no parameter, '{parameter}' given")]
+    #[error("{name} takes no parameter, '{parameter}' given; write {name}")]
     NoParameter {
         /// The activation.
         name: String,

@@ -10,6 +10,7 @@ use crate::linalg::norms;
 use crate::linalg::spectrum::spectrum;
 use crate::linalg::view::MatrixRef;
 use crate::report::audit::Report;
+use crate::report::text::visible;
 use crate::report::{Format, Style};
 use crate::scale::Certainty;
 use serde_json::Value;
@@ -179,7 +180,8 @@ fn hostile_names_stay_text() {
         assert_eq!(page.matches("</script>").count(), 2, "{name:.40}");
         // what stood there can still be read
         let facts = data(&page)["rows"]["0"]["facts"].clone();
-        let source = super::escape::visible(&format!("dir/model.safetensors::{name}"));
+        let source = format!("dir/model.safetensors::{name}");
+        let source = visible(&source);
         assert!(
             facts
                 .as_array()
