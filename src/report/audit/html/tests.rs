@@ -360,3 +360,27 @@ fn a_large_checkpoint_has_a_page_of_moderate_size() {
         "one law for one shape"
     );
 }
+
+#[test]
+fn an_endless_checkpoint_has_a_page_that_opens() {
+    let names: Vec<String> = (0..super::MOST + 500)
+        .map(|k| format!("layer{k}.weight"))
+        .collect();
+    let tensors = names.iter().map(|n| tensor(n, MATRIX, vec![])).collect();
+    let late = names.iter().skip(super::MOST + 300).map(|n| Finding {
+        rule: "dead-units",
+        tensor: n.clone(),
+        message: "1 unit".into(),
+    });
+    let report = report(tensors, late.collect());
+    let page = page(&report);
+    assert_eq!(page.matches("<tr id=").count(), super::MOST);
+    assert_eq!(
+        page.matches("<tr id=\"r").count() - page.matches("data-found=\"dead").count(),
+        super::MOST - 200
+    );
+    assert!(page.contains("500 of 10500 rows are left out"));
+    // every finding leads to its row
+    assert_eq!(page.matches("<li><a href=\"#r").count(), 200);
+    assert!(page.contains(&format!("<tr id=\"r{}\"", super::MOST + 499)));
+}
