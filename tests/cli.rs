@@ -10,6 +10,8 @@ mod bounds;
 mod check;
 #[path = "cli/claims.rs"]
 mod claims;
+#[path = "cli/comfort.rs"]
+mod comfort;
 #[path = "cli/contract.rs"]
 mod contract;
 #[path = "cli/convolutions.rs"]
@@ -20,6 +22,8 @@ mod diff;
 mod files;
 #[path = "cli/frame.rs"]
 mod frame;
+#[path = "cli/hostile_files.rs"]
+mod hostile_files;
 #[path = "cli/networks.rs"]
 mod networks;
 #[path = "cli/peers_failures.rs"]

@@ -489,7 +489,10 @@ fn spectral_of(
         }
         return out;
     }
-    for piece in pieces(flat, &t.shape, &t.role) {
+    let found = pieces(flat, &t.shape, &t.role);
+    // a list that grows would begin with room for four
+    out.parts.reserve_exact(found.len());
+    for piece in found {
         match measure(&piece, largest, &options.spectral) {
             Ok(part) => out.parts.push(part),
             Err(why) => out.skipped = Some(why),

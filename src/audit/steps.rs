@@ -97,7 +97,7 @@ pub struct Step {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum StepError {
     /// The shapes differ.
-    #[error("the weights are {weights:?}, the {what} is {other:?}")]
+    #[error("the weights are {} x {}, {what} is {} x {}: they are not of one parameter", weights.0, weights.1, other.0, other.1)]
     Shape {
         /// Shape of the weights as a matrix.
         weights: (usize, usize),
@@ -107,7 +107,7 @@ pub enum StepError {
         other: (usize, usize),
     },
     /// Complex tensors have no sign to step by.
-    #[error("complex tensors are not handled")]
+    #[error("complex tensors are not handled; save real and imaginary parts")]
     Complex,
     /// NaN or an infinity.
     #[error("{what} holds {entry}")]

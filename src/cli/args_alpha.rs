@@ -5,6 +5,9 @@ use super::exit::BadFlag;
 use super::model::ModelArgs;
 use clap::{Args, ValueHint};
 
+/// Largest factor of `--within`: further out the tails of exact laws take minutes, and no training goes on.
+const MOST_WITHIN: f64 = 1e12;
+
 /// Most values of a sweep.
 const MOST: usize = 100_000;
 
@@ -12,8 +15,8 @@ pub const ALPHA_HELP: &str = "\
 Examples:
   isometer alpha --depth 100 --width 4 --activation linear --sigma-w2 4
   isometer alpha --depth 50 --width 256 --activation relu --sweep 0.5,1,2
-  isometer alpha --depth 20 --width 500 --activation tanh --sigma-w2 1 --from 0.5 --to 100 --steps 12
-  isometer alpha --depth 10 --width 64 --activation relu --alpha 3 --alpha-at multiplier
+  isometer alpha --depth 20 --width 500 --activation tanh --from 0.5 --to 100
+  isometer alpha --depth 10 --width 64 --alpha 3 --alpha-at multiplier
 
 alpha is the scalar that multiplies weights; --alpha-at says where. Without --sweep or --from, nine
 values around the critical alpha are shown. Two critical values exist at finite width: one keeps the
@@ -33,7 +36,6 @@ pub struct AlphaArgs {
         long,
         value_name = "A",
         value_parser = finite,
-        allow_negative_numbers = true,
         requires = "to",
         help_heading = "Sweep"
     )]
@@ -43,7 +45,6 @@ pub struct AlphaArgs {
         long,
         value_name = "B",
         value_parser = finite,
-        allow_negative_numbers = true,
         requires = "from",
         help_heading = "Sweep"
     )]
@@ -78,10 +79,13 @@ impl AlphaArgs {
     /// A flag whose value makes no sweep.
     pub fn alphas(&self) -> Result<Vec<f64>, BadFlag> {
         let bad = |flag, message: String| BadFlag { flag, message };
-        if self.within <= 1.0 {
+        if !(self.within > 1.0 && self.within <= MOST_WITHIN) {
             return Err(bad(
                 "--within",
-                format!("{} is no factor above 1", self.within),
+                format!(
+                    "write a factor above 1 and up to {MOST_WITHIN:e}, not {:e}",
+                    self.within
+                ),
             ));
         }
         if !(self.probability > 0.0 && self.probability < 1.0) {
@@ -123,7 +127,7 @@ impl AlphaArgs {
 pub const PRECISION_HELP: &str = "\
 Examples:
   isometer precision --depth 50 --width 256 --activation relu
-  isometer precision --depth 60 --width 16 --activation relu --lr 1e-4 --format-bits bf16
+  isometer precision --depth 60 --width 16 --lr 1e-4 --format-bits bf16
   isometer precision gradients.safetensors
   isometer precision grads.npz --format-bits f16 --fail-underflow 0.01
 
@@ -156,7 +160,7 @@ fn share(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(x) if (0.0..=1.0).contains(&x) => Ok(x),
         Ok(_) => Err("a share is between 0 and 1".into()),
-        Err(e) => Err(format!("{e}; write a number such as 0.01")),
+        Err(_) => Err("write a number, such as 0.01".into()),
     }
 }
 
@@ -195,6 +199,7 @@ mod tests {
             &["--from", "0", "--to", "1"][..],
             &["--sweep", "0"],
             &["--within", "1"],
+            &["--within", "1e308"],
             &["--probability", "1"],
             &["--from", "1"],
             &["--sweep", "1", "--from", "1", "--to", "2"],

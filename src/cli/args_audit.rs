@@ -6,17 +6,18 @@ use std::path::PathBuf;
 
 pub const AUDIT_HELP: &str = "\
 Examples:
-  isometer audit model.safetensors                        is it broken, and which layers are out of line
-  isometer audit checkpoint/ --finite-only                NaN, infinities, zeros: at the speed of the disk
-  isometer audit model.safetensors --fail-on warning      for CI: exit 1 on anything out of line
+  isometer audit model.safetensors                      is it broken, and where
+  isometer audit checkpoint/ --finite-only              NaN, infinities, zeros
+  isometer audit model.safetensors --fail-on warning    for CI: exit 1
   isometer audit model.safetensors --fail-on spike=0.5 --ignore quantizes-badly
   isometer audit adapter.safetensors --json | jq '.findings'
-  isometer audit model.safetensors --report model.html    a page with plots, to keep or to send
+  isometer audit model.safetensors --report model.html  a page with plots
 
 First every number is looked at once; then each matrix gets its singular values, beside those of a random matrix of
 its shape and norm. Large condition numbers of embeddings, and low rank in adapters, are normal and not
 flagged; stacked gates and fused query-key-value weights are judged member by member. Numbers are
 estimates with predicted errors (in JSON: lo, hi); what a finding about conditioning rests on is certified first.
+
 x random: sigma_max over the edge of the random spectrum. Exit code 1 for a broken checkpoint, and for
 what --fail-on names. Ctrl-C prints what is finished.";
 
@@ -79,6 +80,7 @@ Examples:
   isometer diff epoch9.safetensors epoch10.safetensors --fail-above 0.1
 
 |B-A|/|A|: Frobenius norm of the change over that of A. rank of B-A: stable rank of the change, small where an adapter was merged.
+
 angle: largest angle in degrees between the leading singular directions of A and B on the shorter side, as many (of) as precede the
 largest gap among the first eight. NaN or infinities that were not there before are a finding (exit
 code 1), and so is a change beyond --fail-above. Names are matched as they are, or, where none agrees,

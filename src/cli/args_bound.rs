@@ -7,13 +7,13 @@ use clap::{Args, ValueHint};
 
 pub const BOUND_HELP: &str = "\
 Examples:
-  isometer bound layer0.npy layer1.npy layer2.npy       the plain product, layer0 applied first
+  isometer bound layer0.npy layer1.npy                 a product, layer0 first
   isometer bound mlp.safetensors --include '*.weight' --activation relu
-  isometer bound mlp.npz --activation tanh --at x.npy   and the Jacobian at an input, with biases
+  isometer bound mlp.npz --activation tanh --at x.npy  and the Jacobian at x
   isometer bound cnn.safetensors --conv 32x32 --padding zeros --activation relu
   isometer bound --gaussian 20x32 --alpha 0.25 --activation relu
   isometer bound --depth 20 --width 128 --activation tanh --init xavier_normal
-  isometer bound mlp.npz --slopes 0:1.13                any activation with slopes in that range
+  isometer bound mlp.npz --slopes 0:1.13               any with such slopes
 
 Without an activation the bounds are on the spectral norm of the product, with one on the Lipschitz constant of
 the network in the Euclidean norm, for any biases. Upper bounds marked certified include rounding. The slack is

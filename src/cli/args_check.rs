@@ -1,5 +1,6 @@
 //! Arguments of `isometer check`.
 
+use super::args::{finite, whole};
 use super::model::ModelArgs;
 use clap::{Args, ValueEnum};
 use isometer::verify::check::Method;
@@ -7,12 +8,12 @@ use isometer::verify::check::Method;
 pub const CHECK_HELP: &str = "\
 Examples:
   isometer check --depth 50 --width 64 --activation relu --samples 10000
-  isometer check --depth 20 --width 32 --activation tanh --init xavier_normal --samples 5000
-  isometer check --widths 30,8,20,12 --activation leaky_relu:0.2 --init orthogonal --confidence 0.99
+  isometer check --depth 20 --width 32 --activation tanh --samples 5000
+  isometer check --widths 30,8,20,12 --init orthogonal --confidence 0.99
   isometer check --model network.toml --json
   isometer check --depth 50 --width 64 --activation relu --plot law.svg
-  isometer check --suite                           every family the theory covers, about a minute
-  isometer check --suite --samples 200000          the same, to be surer
+  isometer check --suite                    every family of networks, a minute
+  isometer check --suite --samples 200000   the same, to be surer
 
 Networks are drawn, run forward and backward, and measured; the theory's numbers are held against
 that. A right prediction is said to disagree with probability at most 1 - CONFIDENCE, over all
@@ -31,13 +32,14 @@ pub struct CheckArgs {
     #[command(flatten)]
     pub model: ModelArgs,
     /// Networks to measure, at most [default: 10000; with --suite 20000]
-    #[arg(long, value_name = "N", help_heading = "Measurement")]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>, help_heading = "Measurement")]
     pub samples: Option<u64>,
     /// One minus the probability that a right prediction is said to disagree
     #[arg(
         long,
         value_name = "C",
         default_value_t = 0.999,
+        value_parser = finite,
         help_heading = "Measurement"
     )]
     pub confidence: f64,

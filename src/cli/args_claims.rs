@@ -7,7 +7,7 @@ pub const SYMMETRY_HELP: &str = "\
 Examples:
   isometer symmetry model.safetensors
   isometer symmetry layer.npy --tolerance 1e-6
-  isometer symmetry before.npz after.npz         layers that are permutations of each other, too
+  isometer symmetry before.npz after.npz     permutations of layers, too
 
 Rows are units. A row equal to another, up to sign, is a copy: if the outgoing weights are equal as well, both
 get the same gradient and training never tells them apart. Zero rows are dead units, zero columns unused

@@ -1,5 +1,6 @@
 //! Arguments of the commands about networks and activations.
 
+use super::args::{finite, whole};
 use clap::{ArgAction, Args, ValueEnum, ValueHint};
 use isometer::network::activation::Activation;
 use std::path::PathBuf;
@@ -26,7 +27,7 @@ pub struct GainArgs {
         long,
         value_name = "Q",
         default_value_t = 1.0,
-        allow_negative_numbers = true
+        value_parser = finite
     )]
     pub at_q: f64,
 }
@@ -34,9 +35,9 @@ pub struct GainArgs {
 pub const PHASE_HELP: &str = "\
 Examples:
   isometer phase --activation tanh --out tanh.svg
-  isometer phase --activation tanh --sigma-w2 2.25 --sigma-b2 0.05 --out mine.png
+  isometer phase --activation tanh --sigma-w2 2.25 --out mine.png
   isometer phase --activation gelu --init xavier_normal --out gelu.svg
-  isometer phase --activation relu --depth 50 --width 256 --axes depth-alpha --out alpha.svg
+  isometer phase --axes depth-alpha --activation relu --out alpha.svg
 
 Colours: blue where squared gradients shrink from layer to layer (ordered), red where they grow (chaotic).
 Black: the edge of chaos, where they keep their mean; dashed where the length of signals
@@ -58,7 +59,7 @@ pub struct PhaseArgs {
     #[arg(long, value_name = "A:B", value_parser = range, allow_hyphen_values = true)]
     pub y: Option<(f64, f64)>,
     /// Columns, and rows, that are computed
-    #[arg(long, value_name = "N", default_value_t = 200)]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>, default_value_t = 200)]
     pub resolution: usize,
     /// The network.
     #[command(flatten)]

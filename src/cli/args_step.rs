@@ -6,7 +6,7 @@ use isometer::theory::multiplier::Optimizer;
 
 pub const STEP_HELP: &str = "\
 Examples:
-  isometer step lars weights.safetensors --gradients grads.safetensors --weight-decay 1e-4
+  isometer step lars w.safetensors --gradients g.safetensors --lr 2
   isometer step clip grads.npz --max-norm 1
   isometer step descent --curvature 1,100 --lr 0.015
 
@@ -40,7 +40,7 @@ pub enum StepCommand {
 const LARS_HELP: &str = "\
 Examples:
   isometer step lars weights.safetensors --gradients grads.safetensors
-  isometer step lars w.npz --gradients g.npz --trust 0.001 --weight-decay 1e-4 --lr 2
+  isometer step lars w.npz --gradients g.npz --trust 0.001 --weight-decay 1e-4
 
 ratio = trust |w| / (|g| + weight_decay |w|), step = lr * ratio * (g + weight_decay w) (You, Gitman and
 Ginsburg 2017). A zero norm gives ratio 1. Biases and norm scales (1-D) keep ratio 1 and have no decay,
@@ -68,7 +68,7 @@ const LAMB_HELP: &str = "\
 Examples:
   isometer step lamb w.safetensors --direction r.safetensors --weight-decay 0.01
   isometer step lamb w.npz --exp-avg m.npz --exp-avg-sq v.npz --at-step 1000
-  isometer step lamb w.npz --gradients g.npz         the first step: moments are g and g^2
+  isometer step lamb w.npz --gradients g.npz   first step: moments g and g^2
 
 ratio = |w| / |r + weight_decay w|, step = lr * ratio * (r + weight_decay w), r the bias-corrected direction of
 Adam (You et al. 2020, phi the identity). The step over the weights is the learning rate, whatever the
@@ -76,6 +76,12 @@ gradient. A zero norm gives ratio 1; biases and norm scales (1-D) are left out u
 
 /// `isometer step lamb`.
 #[derive(Args, Debug)]
+// the group spelled out does not fit a line
+#[command(
+    override_usage = "isometer step lamb [OPTIONS] <WEIGHTS>... --direction <R>
+       isometer step lamb [OPTIONS] <WEIGHTS>... --exp-avg <M> --exp-avg-sq <V>
+       isometer step lamb [OPTIONS] <WEIGHTS>... --gradients <G>"
+)]
 #[command(group(clap::ArgGroup::new("from").required(true).args(["direction", "exp_avg", "gradients"])))]
 pub struct LambArgs {
     /// Weights: files, FILE::TENSOR, directories of checkpoint shards, or -
@@ -156,9 +162,9 @@ Examples:
   isometer step descent --curvature 1,100 --lr 0.015
   isometer step descent --curvature 1,100 --lr 0.03 --momentum 0.9
   isometer step descent --matrix hessian.npy --lr 0.1
-  isometer step descent --matrix design.npy --gram          the Hessian of |A x - b|^2 / 2
+  isometer step descent --matrix design.npy --gram   Hessian of |A x - b|^2 / 2
   isometer step descent --curvature 1,100 --lr 0.1 --alpha 0.25
-  isometer step descent --curvature 1,100 --lr 0.1 --scale-invariant --weight-norm 30
+  isometer step descent --curvature 1,9 --lr 1 --scale-invariant --weight-norm 3
 
 The error along an eigenvector of curvature h is multiplied by 1 - lr h at every step: it converges for lr
 in (0, 2/h), and above 1/h it overshoots, changing sign at every step, which is no divergence. A learning

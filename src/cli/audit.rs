@@ -3,6 +3,7 @@
 use super::args::Global;
 use super::args_audit::{AuditArgs, DiffArgs, ExplainArgs};
 use super::exit::{BadFlag, Exit, Outcome};
+use super::nearest::near;
 use super::output::Output;
 use super::{file, interrupt, sources, threads};
 use indicatif::ProgressBar;
@@ -30,10 +31,10 @@ pub fn run(args: &AuditArgs, global: &Global, output: &Output) -> anyhow::Result
         }
         // the finding names the source already
         let message = error.to_string();
-        let message = match message.strip_prefix(source) {
-            Some(rest) => rest.trim_start_matches(": ").to_string(),
-            None => message,
-        };
+        let message = message
+            .strip_prefix(source)
+            .and_then(|rest| rest.strip_prefix(": "))
+            .map_or(message.clone(), String::from);
         damage.push(Finding {
             rule: "unreadable",
             tensor: source.to_string(),
@@ -81,7 +82,7 @@ pub fn run(args: &AuditArgs, global: &Global, output: &Output) -> anyhow::Result
             if output.format != Format::Json {
                 output.write(&document)?;
             }
-            return Err(e);
+            return Err(e.context("--report"));
         }
         output.note(&format!("the report is in {}", out.display()));
     }
@@ -207,9 +208,17 @@ fn bad(flag: &'static str, message: String) -> BadFlag {
 fn known(flag: &'static str, name: &str) -> Result<&'static Rule, BadFlag> {
     rule(name).ok_or_else(|| {
         let names: Vec<&str> = RULES.iter().map(|r| r.name).collect();
+        let close = near(name, names.iter().map(ToString::to_string));
+        let meant = match close.first() {
+            Some(close) => format!(" (did you mean {close}?)"),
+            None => String::new(),
+        };
         bad(
             flag,
-            format!("no rule '{name}'; the rules are {}", names.join(", ")),
+            format!(
+                "no rule '{name}'{meant}; the rules are {}",
+                names.join(", ")
+            ),
         )
     })
 }

@@ -61,7 +61,10 @@ pub fn run(args: &BoundArgs, global: &Global, output: &Output) -> anyhow::Result
         }
         [first, second, ..] => {
             return Err(flag(
-                first_word(second),
+                match *second {
+                    "--gaussian" => "--gaussian",
+                    _ => args.model.shape_flag(),
+                },
                 &format!("not together with {first}: the layers come from one place"),
             ));
         }
@@ -102,15 +105,6 @@ fn flag(flag: &'static str, message: &str) -> anyhow::Error {
         message: message.into(),
     }
     .into()
-}
-
-/// The first flag of a list of alternatives.
-fn first_word(text: &str) -> &'static str {
-    match text {
-        "SOURCE" => "SOURCE",
-        "--gaussian" => "--gaussian",
-        _ => "--depth",
-    }
 }
 
 /// Refuses flags that mean nothing for layers from there.

@@ -31,7 +31,7 @@ pub fn run(args: &CondArgs, global: &Global, output: &Output) -> anyhow::Result<
     if args.conv.wanted() && args.norm() != Norm::Two {
         return Err(BadFlag {
             flag: "--norm",
-            message: "the condition number of a convolution is that of the spectral norm".into(),
+            message: "the condition number of a convolution is that of the spectral norm; leave --norm out".into(),
         }
         .into());
     }

@@ -20,8 +20,10 @@ mod cond;
 mod exit;
 mod file;
 mod gain;
+mod help;
 mod interrupt;
 mod model;
+mod nearest;
 mod output;
 mod phase;
 mod picture;
@@ -34,8 +36,10 @@ mod symmetry;
 mod tooling;
 
 use args::{Cli, Command};
-use clap::{CommandFactory, FromArgMatches};
+use clap::FromArgMatches;
+use clap::error::ErrorKind;
 use exit::{Exit, Outcome, Refusal};
+use isometer::report::text::{is_unprintable, visible};
 use output::Output;
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -44,14 +48,17 @@ use std::process::ExitCode;
 pub fn main() -> ExitCode {
     let raw: Vec<OsString> = std::env::args_os().collect();
     let outcome = match parse(&raw) {
-        Ok(cli) => run(&cli),
+        Ok(cli) => {
+            note_pipes(&raw, &cli.global);
+            run(&cli)
+        }
         Err(error) => return refuse_usage(&raw, &error),
     };
     ExitCode::from(outcome as u8)
 }
 
 fn parse(raw: &[OsString]) -> Result<Cli, clap::Error> {
-    let command = Cli::command().color(output::color_choice(raw));
+    let command = help::definition().color(output::color_choice(raw));
     Cli::from_arg_matches(&command.try_get_matches_from(raw)?)
 }
 
@@ -98,15 +105,47 @@ fn refuse_usage(raw: &[OsString], error: &clap::Error) -> ExitCode {
             Err(_) => ExitCode::from(Exit::Refused as u8),
         };
     }
-    let _ = error.print();
+    let mut text = error.to_string();
+    if error.kind() == ErrorKind::InvalidUtf8 {
+        let culprit = raw.iter().find(|a| a.to_str().is_none());
+        let name = culprit.map_or(String::new(), |a| a.to_string_lossy().into_owned());
+        text = format!(
+            "error: {name:?} is no UTF-8 text, as names of sources have to be: rename the file, link to it under another name, or pipe it into isometer COMMAND -\n"
+        );
+        output::write_stderr(&text);
+    } else if raw
+        .iter()
+        .any(|a| a.to_string_lossy().contains(is_unprintable))
+    {
+        // what was typed is shown, and must not drive the terminal
+        let lines: Vec<_> = text.lines().map(visible).collect();
+        output::write_stderr(&format!("{}\n", lines.join("\n")));
+    } else {
+        let _ = error.print();
+    }
     if args::wants_json(raw) {
-        let message = exit::first_paragraph(&error.to_string());
+        let message = exit::first_paragraph(&text);
         let document =
             isometer::report::document::refusal(args::command_name(raw), "usage", &message);
         let _ = output::write_stdout(&document);
     }
     ExitCode::from(Exit::Refused as u8)
 }
+
+/// Says why nothing happens where a named pipe waits for its other end.
+#[cfg(unix)]
+fn note_pipes(raw: &[OsString], global: &args::Global) {
+    use std::os::unix::fs::FileTypeExt;
+    for arg in raw.iter().skip(1).filter_map(|a| a.to_str()) {
+        let path = arg.split_once("::").map_or(arg, |(path, _)| path);
+        if std::fs::symlink_metadata(path).is_ok_and(|m| m.file_type().is_fifo()) {
+            Output::new(global).note(&format!("{path} is a pipe: waiting for its other end"));
+        }
+    }
+}
+
+#[cfg(not(unix))]
+fn note_pipes(_: &[OsString], _: &args::Global) {}
 
 /// How many threads a run may use, and when they are started.
 pub(crate) mod threads {

@@ -1,7 +1,8 @@
 //! MODEL: a file, or flags that describe one.
 
+use super::args::{finite, whole};
 use super::exit::{BadFlag, Unusable};
-use super::file;
+use super::{file, sources};
 use anyhow::Context;
 use clap::{ArgAction, Args, ValueHint};
 use isometer::network::activation::Activation;
@@ -18,10 +19,10 @@ pub struct ModelArgs {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     model: Option<PathBuf>,
     /// Hidden layers, all of the same width (with --width)
-    #[arg(long, value_name = "L", requires = "width", conflicts_with = "widths")]
+    #[arg(long, value_name = "L", value_parser = whole::<usize>, requires = "width", conflicts_with = "widths")]
     depth: Option<usize>,
     /// Units of the input and of every hidden layer (with --depth)
-    #[arg(long, value_name = "N", requires = "depth", conflicts_with = "widths")]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>, requires = "depth", conflicts_with = "widths")]
     width: Option<usize>,
     /// Units of the input and of each hidden layer, such as 784,256,256
     #[arg(long, value_name = "N0,N1,...", value_delimiter = ',', value_parser = width)]
@@ -34,16 +35,16 @@ pub struct ModelArgs {
     init: Option<WeightInit>,
     /// Variance of the weights times fan-in, Gaussian unless --init names another law; with
     /// --init orthogonal, W = sqrt(S) times a Haar matrix
-    #[arg(long, value_name = "S", value_parser = number, allow_negative_numbers = true)]
+    #[arg(long, value_name = "S", value_parser = finite)]
     sigma_w2: Option<f64>,
     /// Gaussian biases of this variance
-    #[arg(long, value_name = "S", value_parser = number, allow_negative_numbers = true, conflicts_with = "bias")]
+    #[arg(long, value_name = "S", value_parser = finite, conflicts_with = "bias")]
     sigma_b2: Option<f64>,
     /// Biases: none, gaussian:VARIANCE, uniform:HALF_WIDTH, constant:C
     #[arg(long, value_name = "LAW")]
     bias: Option<BiasInit>,
     /// Scalar that multiplies weights
-    #[arg(long, value_name = "A", value_parser = number, allow_negative_numbers = true)]
+    #[arg(long, value_name = "A", value_parser = finite)]
     alpha: Option<f64>,
     /// What alpha multiplies: the stored weights, a multiplier outside them, or one layer
     #[arg(long, value_name = "weights|multiplier|layer:K")]
@@ -58,10 +59,10 @@ pub struct ModelArgs {
     #[arg(long, value_name = "BETA", allow_hyphen_values = true)]
     residual: Option<Residual>,
     /// Probability with which a unit is dropped (inverted dropout)
-    #[arg(long, value_name = "P", value_parser = number, allow_negative_numbers = true)]
+    #[arg(long, value_name = "P", value_parser = finite)]
     dropout: Option<f64>,
     /// Outputs of the linear readout
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>)]
     readout: Option<usize>,
     /// Number format of weights and gradients
     #[arg(long, value_name = "f16|bf16|f32|f64")]
@@ -75,14 +76,6 @@ fn width(text: &str) -> Result<usize, String> {
     text.trim()
         .parse()
         .map_err(|_| "each width is a whole number of units, as in 784,256,256".into())
-}
-
-fn number(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(x) if x.is_finite() => Ok(x),
-        Ok(_) => Err("must be a finite number".into()),
-        Err(e) => Err(format!("{e}; write a number such as 0.5")),
-    }
 }
 
 fn unusable(error: impl std::error::Error) -> Unusable {
@@ -158,6 +151,15 @@ impl ModelArgs {
         self.model.is_some() || self.depth.is_some() || !self.widths.is_empty()
     }
 
+    /// The flag that gives the shape.
+    pub fn shape_flag(&self) -> &'static str {
+        match (&self.model, self.depth) {
+            (Some(_), _) => "--model",
+            (_, Some(_)) => "--depth",
+            _ => "--widths",
+        }
+    }
+
     /// Whether the activation is given.
     pub fn has_activation(&self) -> bool {
         self.model.is_some() || self.activation.is_some()
@@ -180,8 +182,14 @@ impl ModelArgs {
     pub fn resolve_layers(&self) -> anyhow::Result<Model> {
         let mut model = match &self.model {
             Some(path) => {
-                let text = file::read_text(path)
-                    .with_context(|| format!("--model: cannot read {}", path.display()))?;
+                let text = file::read_text(path).with_context(|| {
+                    let name = path.display().to_string();
+                    let near = match path.exists() {
+                        true => String::new(),
+                        false => sources::nearby(&name),
+                    };
+                    format!("--model: cannot read {name}{near}")
+                })?;
                 Model::from_toml(&text).map_err(|e| Unusable(format!("{}: {e}", path.display())))?
             }
             None => Model::new(vec![1, 1], Activation::Relu),

@@ -4,6 +4,7 @@ use super::args::{Global, When};
 use super::exit::{Exit, Refusal};
 use clap::ColorChoice;
 use indicatif::{ProgressBar, ProgressStyle};
+use isometer::report::text::shown;
 use isometer::report::{Format, Style, document};
 use std::ffi::OsString;
 use std::io::{self, ErrorKind, IsTerminal, Write};
@@ -86,13 +87,13 @@ impl Output {
     /// A remark on stderr, unless `--quiet`.
     pub fn note(&self, text: &str) {
         if !self.quiet {
-            write_stderr(&format!("isometer: note: {text}\n"));
+            write_stderr(&format!("isometer: note: {}\n", shown(text)));
         }
     }
 
     /// An error message on stderr, `--quiet` or not.
     pub fn error(&self, text: &str) {
-        write_stderr(&format!("isometer: {text}\n"));
+        write_stderr(&format!("isometer: {}\n", shown(text)));
     }
 
     /// Reports an error: always on stderr, and as a document where JSON was asked for.
@@ -116,7 +117,7 @@ pub fn write_stdout(bytes: &[u8]) -> io::Result<()> {
     }
 }
 
-fn write_stderr(text: &str) {
+pub fn write_stderr(text: &str) {
     // A closed stderr must not turn a result into a failure.
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }

@@ -10,6 +10,7 @@ use isometer::linalg::product::{
     LayerSource, MatrixChain, ProductError, ProductOptions, leading, spectrum,
 };
 use isometer::report::product::{Report, Values};
+use isometer::report::table::Table;
 use isometer::report::{Format, cond::Skipped};
 use isometer::report::{document, plots};
 use std::cell::Cell;
@@ -114,7 +115,12 @@ pub(super) fn broken(command: &str, output: &Output, what: &str) -> Outcome {
         map.insert("error".into(), document::error("non-finite", &sentence));
         document::bytes(map)
     } else {
-        format!("broken: {sentence}\n").into_bytes()
+        let verdict = Table {
+            verdict: format!("broken: {sentence}"),
+            alarming: true,
+            ..Table::default()
+        };
+        verdict.render(output.format, &output.style)
     };
     Outcome {
         document,

@@ -2,6 +2,7 @@
 
 use super::args::Filter;
 use super::exit::{BadFlag, Unusable};
+use super::nearest::near;
 use super::output::Output;
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use isometer::audit::checkpoint::Subject;
@@ -41,6 +42,12 @@ impl From<FormatError> for SourceError {
     fn from(error: FormatError) -> SourceError {
         let hint = match &error {
             FormatError::Missing { path } => nearby(path),
+            FormatError::NoSuchTensor { tensor, names, .. } => {
+                match near(tensor, names.iter().cloned()) {
+                    close if close.is_empty() => String::new(),
+                    close => format!("; did you mean {}?", close.join(" or ")),
+                }
+            }
             _ => String::new(),
         };
         SourceError { error, hint }
@@ -180,20 +187,25 @@ pub fn open_with(
     }
     let include = globs("--include", &filter.include)?;
     let exclude = globs("--exclude", &filter.exclude)?;
-    let wanted = |e: &Entry| {
-        let hit = |set: &GlobSet| set.is_match(e.stored_name()) || set.is_match(e.source());
-        (filter.include.is_empty() || hit(&include)) && !hit(&exclude)
+    let mut matched = vec![false; filter.include.len()];
+    let mut wanted = |e: &Entry| {
+        let hits = [e.stored_name(), &e.source()].map(|name| include.matches(name));
+        hits.iter().flatten().for_each(|k| matched[*k] = true);
+        let included = filter.include.is_empty() || hits.iter().any(|h| !h.is_empty());
+        included && !exclude.is_match(e.stored_name()) && !exclude.is_match(e.source())
     };
     let mut opened = Opened {
         items: Vec::new(),
         notes: Vec::new(),
         collections: Vec::new(),
     };
+    let mut lost = false;
     for text in sources {
         let listed = match formats::open(&Source::parse(text)).map_err(SourceError::from) {
             Ok(listed) => listed,
             Err(error) => {
                 damaged(text, error)?;
+                lost = true;
                 continue;
             }
         };
@@ -220,7 +232,54 @@ pub fn open_with(
         opened.notes.extend_from_slice(listed.notes());
         opened.collections.push(listed);
     }
+    let vain: Vec<String> = filter
+        .include
+        .iter()
+        .zip(matched)
+        .filter(|(_, matched)| !matched)
+        .map(|(pattern, _)| in_vain(pattern, &opened.collections))
+        .collect();
+    let total: usize = opened.collections.iter().map(|c| c.entries().len()).sum();
+    if opened.items.is_empty() && total > 0 && !lost {
+        let why = match vain.is_empty() {
+            true => "--exclude leaves none".to_string(),
+            false => vain.join("; "),
+        };
+        return Err(Unusable(format!(
+            "no tensor is left of {}: {why}",
+            some(&opened.collections)
+        ))
+        .into());
+    }
+    opened.notes.extend(vain);
     Ok(opened)
+}
+
+/// A pattern that matches nothing, with what it may have been meant for.
+fn in_vain(pattern: &str, collections: &[Collection]) -> String {
+    let names = collections.iter().flat_map(|c| c.entries());
+    let close = near(pattern, names.map(|e| e.stored_name().to_string()));
+    let meant = match close.first() {
+        Some(close) => format!(" (did you mean {close}?)"),
+        None => String::new(),
+    };
+    format!("--include '{pattern}' matches no tensor{meant}")
+}
+
+/// How many tensors there are, and the names of the first.
+fn some(collections: &[Collection]) -> String {
+    const SHOWN: usize = 4;
+    let all: Vec<&str> = collections
+        .iter()
+        .flat_map(|c| c.entries())
+        .map(Entry::stored_name)
+        .collect();
+    let first = all[..all.len().min(SHOWN)].join(", ");
+    match all.len() {
+        1 => format!("1 ({first})"),
+        n @ ..=SHOWN => format!("{n} ({first})"),
+        n => format!("{n} ({first}, ...)"),
+    }
 }
 
 /// Tensors of one file need not repeat its path.
@@ -267,7 +326,7 @@ fn globs(flag: &'static str, patterns: &[String]) -> Result<GlobSet, BadFlag> {
 }
 
 /// The files beside a missing one whose names are close to it, as a half-sentence.
-fn nearby(missing: &str) -> String {
+pub(super) fn nearby(missing: &str) -> String {
     let (file, _) = missing.split_once("::").unwrap_or((missing, ""));
     let path = Path::new(file);
     let Some(name) = path.file_name().and_then(|n| n.to_str()) else {
@@ -277,44 +336,11 @@ fn nearby(missing: &str) -> String {
     let Ok(listing) = std::fs::read_dir(parent.unwrap_or(Path::new("."))) else {
         return String::new();
     };
-    let mut close: Vec<(usize, String)> = listing
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .map(|other| (edits(name, &other), other))
-        // A third of the letters, as in clap's own suggestions.
-        .filter(|(distance, _)| 3 * distance <= name.chars().count())
-        .collect();
-    close.sort();
-    let names: Vec<String> = close.into_iter().take(3).map(|(_, n)| n).collect();
+    let beside = listing.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let names = near(name, beside);
     if names.is_empty() {
         String::new()
     } else {
         format!("; nearby: {}", names.join(", "))
-    }
-}
-
-/// Levenshtein distance, letters compared without regard to case.
-fn edits(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.to_lowercase().chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.to_lowercase().chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.iter().enumerate() {
-            let substituted = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn edits_count_letters() {
-        assert_eq!(edits("kitten", "Sitting"), 3);
-        assert_eq!(edits("", "ab"), 2);
-        assert_eq!(edits("weights.npy", "wieghts.npy"), 2);
     }
 }

@@ -1,11 +1,10 @@
 //! The greeting, shell completions and manual pages.
 
-use super::args::{Cli, CompletionsArgs, ManArgs};
+use super::args::{CompletionsArgs, ManArgs};
 use super::exit::{Exit, Outcome};
-use super::file;
 use super::output::Output;
+use super::{file, help};
 use anyhow::Context;
-use clap::CommandFactory;
 use isometer::report::Format;
 use isometer::report::document;
 use serde_json::{Value, json};
@@ -24,22 +23,23 @@ isometer COMMAND --help explains a command; isometer --help lists them all.
 
 /// What `isometer` alone says.
 pub fn greet(output: &Output) -> anyhow::Result<Outcome> {
-    let commands: Value = Cli::command()
+    let commands: Value = help::definition()
         .get_subcommands()
         .map(|c| Value::from(c.get_name()))
         .collect();
-    text_or_json(output, None, GREETING.into(), "commands", commands)
+    let keys = [("commands", commands), ("interface", help::interface())];
+    text_or_json(output, None, GREETING.into(), keys)
 }
 
 /// `isometer completions`.
 pub fn completions(args: &CompletionsArgs, output: &Output) -> anyhow::Result<Outcome> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "isometer", &mut script);
+    clap_complete::generate(args.shell, &mut help::definition(), "isometer", &mut script);
     let value = json!({
         "shell": args.shell.to_string(),
         "text": String::from_utf8_lossy(&script),
     });
-    text_or_json(output, Some("completions"), script, "script", value)
+    text_or_json(output, Some("completions"), script, [("script", value)])
 }
 
 /// `isometer man`.
@@ -51,7 +51,7 @@ pub fn man(args: &ManArgs, output: &Output) -> anyhow::Result<Outcome> {
             .iter()
             .map(|(name, page)| json!({"name": name, "roff": String::from_utf8_lossy(page)}))
             .collect();
-        return text_or_json(output, Some("man"), all, "pages", value);
+        return text_or_json(output, Some("man"), all, [("pages", value)]);
     };
     std::fs::create_dir_all(dir).with_context(|| format!("--out {}", dir.display()))?;
     let mut written = Vec::new();
@@ -61,12 +61,12 @@ pub fn man(args: &ManArgs, output: &Output) -> anyhow::Result<Outcome> {
         written.push(path.display().to_string());
     }
     let text = format!("{}\n", written.join("\n")).into_bytes();
-    text_or_json(output, Some("man"), text, "files", json!(written))
+    text_or_json(output, Some("man"), text, [("files", json!(written))])
 }
 
 /// Name and roff of the page of every command.
 fn manual_pages() -> anyhow::Result<Vec<(String, Vec<u8>)>> {
-    let mut root = Cli::command().disable_help_subcommand(true);
+    let mut root = help::definition().disable_help_subcommand(true);
     root.build();
     let mut commands = vec![root.clone()];
     commands.extend(root.get_subcommands().cloned());
@@ -88,12 +88,14 @@ fn text_or_json(
     output: &Output,
     command: Option<&str>,
     text: Vec<u8>,
-    key: &str,
-    value: Value,
+    keys: impl IntoIterator<Item = (&'static str, Value)>,
 ) -> anyhow::Result<Outcome> {
     let document = if output.format == Format::Json {
         let mut map = document::frame(command, "fine", "Nothing was computed.");
-        map.insert(key.into(), value);
+        map.extend(
+            keys.into_iter()
+                .map(|(key, value)| (key.to_string(), value)),
+        );
         document::bytes(map)
     } else {
         text

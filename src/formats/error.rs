@@ -64,14 +64,14 @@ pub enum FormatError {
         advice: &'static str,
     },
     /// The tensor after `::` is not there.
-    #[error("{file}: no tensor named '{tensor}'; {available}")]
+    #[error("{file}: no tensor named '{tensor}'; {}", super::available(names))]
     NoSuchTensor {
         /// The file or directory.
         file: String,
         /// The name asked for.
         tensor: String,
-        /// A sentence that names what there is.
-        available: String,
+        /// All names there are.
+        names: Vec<String>,
     },
     /// Several files of a directory hold a tensor of this name.
     #[error("{file}: '{tensor}' is in several files; name one of {candidates}")]

@@ -200,7 +200,11 @@ fn select(mut all: Collection, place: &str, name: &str) -> Result<Collection, Fo
         0 => Err(FormatError::NoSuchTensor {
             file,
             tensor,
-            available: available(&all.entries),
+            names: all
+                .entries
+                .iter()
+                .map(|e| e.stored_name().to_string())
+                .collect(),
         }),
         1 => {
             all.entries.retain(matches);
@@ -222,10 +226,11 @@ fn select(mut all: Collection, place: &str, name: &str) -> Result<Collection, Fo
     }
 }
 
-fn available(entries: &[Entry]) -> String {
+/// A sentence that names what there is.
+fn available(all: &[String]) -> String {
     const SHOWN: usize = 8;
-    let names: Vec<&str> = entries.iter().take(SHOWN).map(Entry::stored_name).collect();
-    let more = match entries.len().checked_sub(SHOWN) {
+    let names = &all[..all.len().min(SHOWN)];
+    let more = match all.len().checked_sub(SHOWN) {
         Some(n @ 1..) => format!(" and {n} more"),
         _ => String::new(),
     };

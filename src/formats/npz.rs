@@ -34,7 +34,7 @@ pub enum NpzError {
         members: usize,
     },
     /// A member cannot be found where the directory says.
-    #[error("member {index} of the archive cannot be read ({error})")]
+    #[error("member {index} of the archive cannot be read ({error}); copy or download it again")]
     Unreadable {
         /// Position in the directory.
         index: usize,

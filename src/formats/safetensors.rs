@@ -39,7 +39,7 @@ pub enum SafetensorsError {
         available: u64,
     },
     /// The header is not a JSON object of tensors.
-    #[error("the header (bytes 8..{end}) is not valid: {message}")]
+    #[error("the header (bytes 8..{end}) is not valid: {message}; copy or download the file again")]
     Json {
         /// End of the header.
         end: u64,
@@ -47,7 +47,7 @@ pub enum SafetensorsError {
         message: String,
     },
     /// A tensor without usable dtype, shape or offsets.
-    #[error("tensor '{tensor}': bad header entry: {message}")]
+    #[error("tensor '{tensor}': bad header entry: {message}; the file is damaged")]
     Entry {
         /// Name of the tensor.
         tensor: String,
@@ -55,7 +55,7 @@ pub enum SafetensorsError {
         message: String,
     },
     /// Two tensors of one name.
-    #[error("tensor '{tensor}' is listed twice")]
+    #[error("tensor '{tensor}' is listed twice; the file is damaged")]
     Duplicate {
         /// Name of the tensor.
         tensor: String,

@@ -13,7 +13,7 @@ use std::path::{Component, Path};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IndexError {
     /// Not JSON, or without a `weight_map` of strings.
-    #[error("not an index of shards: {message}")]
+    #[error("not an index of shards: {message}; copy or download it again")]
     Json {
         /// What is wrong.
         message: String,
@@ -23,7 +23,7 @@ pub enum IndexError {
     NoTensors,
     /// A shard outside the directory of the index.
     #[error(
-        "tensor '{tensor}' is mapped to '{shard}', which is outside the directory of the index"
+        "tensor '{tensor}' is mapped to '{shard}', which is outside the directory of the index; such paths are not followed"
     )]
     Outside {
         /// Name of the tensor.
@@ -79,6 +79,9 @@ pub(super) fn index_of(path: &Path) -> Option<Shards> {
 pub(super) fn contents(path: &Path) -> Result<Contents, FormatError> {
     let file = path.display().to_string();
     let blob = Blob::open(path).map_err(|e| FormatError::io(&file, e))?;
+    if blob.is_empty() {
+        return Err(FormatError::EmptyFile { file });
+    }
     let fail = |error| FormatError::Index {
         file: file.clone(),
         error: Box::new(error),

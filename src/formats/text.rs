@@ -11,7 +11,9 @@ use std::sync::Arc;
 #[derive(Debug, thiserror::Error)]
 pub enum TextError {
     /// Only blank lines and comments.
-    #[error("no numbers in {lines} lines")]
+    #[error(
+        "no numbers in {lines} lines; write one row a line, values separated by blanks or commas"
+    )]
     NoNumbers {
         /// Lines read.
         lines: u64,

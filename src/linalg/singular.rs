@@ -16,7 +16,7 @@ pub enum SingularError {
         cols: usize,
     },
     /// An entry is NaN or infinite.
-    #[error("the matrix holds {0}; singular values are undefined")]
+    #[error("the matrix holds {0}; singular values are undefined; find what wrote it")]
     NonFinite(NonFinite),
     /// The iteration did not converge (not seen on finite scaled input).
     #[error("the singular value iteration did not converge on a {rows} x {cols} matrix")]

@@ -52,10 +52,10 @@ pub enum SymmetricError {
         cols: usize,
     },
     /// Complex entries.
-    #[error("the matrix is complex; a Hessian is real")]
+    #[error("the matrix is complex; a Hessian is real: save its real part")]
     Complex,
     /// NaN or infinite.
-    #[error("the matrix holds {0}")]
+    #[error("the matrix holds {0}; find what wrote it")]
     NonFinite(NonFinite),
     /// Further from symmetric than rounding explains.
     #[error(

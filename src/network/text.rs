@@ -4,7 +4,7 @@
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TextError {
     /// None of the known words.
-    #[error("'{given}' is no {what}; write {expected}")]
+    #[error("'{given}' is no {what}{}; write {expected}", meant(given, expected))]
     Unknown {
         /// What was to be named.
         what: &'static str,
@@ -23,6 +23,25 @@ pub enum TextError {
         /// What is wanted.
         wanted: &'static str,
     },
+}
+
+/// The form that was most likely meant, of those in `none, batch:B (B an integer or inf) or rms`.
+fn meant(given: &str, expected: &str) -> String {
+    let outside = expected.split(['(', ')']).step_by(2).collect::<String>();
+    let forms = outside.replace(" or ", ", ");
+    let words: Vec<&str> = forms
+        .split(", ")
+        .filter_map(|form| form.trim().split(':').next())
+        .filter(|word| word.chars().all(|c| c.is_ascii_alphanumeric()))
+        .collect();
+    let given = folded(given);
+    did_you_mean(given.split(':').next().unwrap_or_default(), &words)
+}
+
+/// ` (did you mean X?)`, or nothing where no candidate is near.
+pub(super) fn did_you_mean(word: &str, candidates: &[&str]) -> String {
+    let close = nearest(word, candidates).filter(|_| !word.is_empty());
+    close.map_or(String::new(), |close| format!(" (did you mean {close}?)"))
 }
 
 /// A word as it is compared: lower case, no blanks around it.
@@ -110,5 +129,10 @@ mod tests {
         assert_eq!(nearest("wdiths", &["depth", "widths"]), Some("widths"));
         assert_eq!(nearest("zzzzzz", &["depth", "widths"]), None);
         assert_eq!(nearest("x", &[]), None);
+        let forms = "none, batch:B (B an integer or inf), layer or rms";
+        assert_eq!(meant("btch:3", forms), " (did you mean batch?)");
+        assert_eq!(meant("Layr", forms), " (did you mean layer?)");
+        assert_eq!(meant("integer", forms), "");
+        assert_eq!(meant("", forms), "");
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::linalg::condition::Measured;
 use crate::scale::Enclosure;
+use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::{Map, Value, json};
 
 /// Name and version of the JSON contract; keys are added to it, never renamed.
@@ -67,6 +68,51 @@ pub fn bytes(map: Map<String, Value>) -> Vec<u8> {
     out
 }
 
+/// The same with a list under `key` whose items are made one at a time: a tree of all of them would take ten times the text.
+pub fn bytes_with<I: Iterator<Item = Value>>(
+    map: &Map<String, Value>,
+    key: &str,
+    items: impl Fn() -> I,
+) -> Vec<u8> {
+    let mut out = Vec::new();
+    // memory takes whatever is written, and every key is a string
+    let written = serde_json::to_writer_pretty(&mut out, &Streamed { map, key, items });
+    debug_assert!(written.is_ok(), "{written:?}");
+    out.push(b'\n');
+    out
+}
+
+struct Streamed<'a, F> {
+    map: &'a Map<String, Value>,
+    key: &'a str,
+    items: F,
+}
+
+impl<I: Iterator<Item = Value>, F: Fn() -> I> Serialize for Streamed<'_, F> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut out = serializer.serialize_map(Some(self.map.len()))?;
+        for (key, value) in self.map {
+            match key == self.key {
+                true => out.serialize_entry(key, &Items(&self.items))?,
+                false => out.serialize_entry(key, value)?,
+            }
+        }
+        out.end()
+    }
+}
+
+struct Items<'a, F>(&'a F);
+
+impl<I: Iterator<Item = Value>, F: Fn() -> I> Serialize for Items<'_, F> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut out = serializer.serialize_seq(None)?;
+        for item in (self.0)() {
+            out.serialize_element(&item)?;
+        }
+        out.end()
+    }
+}
+
 /// The document of a refusal: nothing was computed, and why.
 pub fn refusal(command: Option<&str>, kind: &str, message: &str) -> Vec<u8> {
     let mut map = frame(command, "refused", message);
@@ -77,4 +123,22 @@ pub fn refusal(command: Option<&str>, kind: &str, message: &str) -> Vec<u8> {
 /// The `error` member of a document.
 pub fn error(kind: &str, message: &str) -> Value {
     json!({"kind": kind, "message": message})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_made_item_by_item_reads_the_same() {
+        for n in [0, 1, 3] {
+            let items = || (0..n).map(|k| json!({"name": k, "shape": [k, 2], "none": []}));
+            let mut map = frame(Some("audit"), "fine", "\u{e9}");
+            map.insert("tensors".into(), Value::Null);
+            map.insert("notes".into(), json!([]));
+            let streamed = bytes_with(&map, "tensors", items);
+            map.insert("tensors".into(), items().collect());
+            assert_eq!(streamed, bytes(map));
+        }
+    }
 }

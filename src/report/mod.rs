@@ -29,6 +29,7 @@ pub mod product;
 pub mod step;
 pub mod symmetry;
 pub mod table;
+pub mod text;
 
 /// How a report is laid out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -118,7 +118,7 @@ fn colour_is_a_choice_and_never_the_message() {
     assert_eq!(plain.stdout, never.stdout);
     let stripped = coloured
         .stdout
-        .replace("\x1b[32m", "")
+        .replace("\x1b[36m", "")
         .replace("\x1b[0m", "");
     assert_eq!(stripped, plain.stdout);
 }

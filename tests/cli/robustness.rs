@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 /// Slow machines and unoptimised builds included; what runs away takes hours.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-fn finish(mut child: Child, what: &dyn std::fmt::Debug) -> Output {
+pub(crate) fn finish(mut child: Child, what: &dyn std::fmt::Debug) -> Output {
     let stdout = child.stdout.take();
     let stderr = child.stderr.take();
     let drain = |stream: Option<Box<dyn std::io::Read + Send>>| {
@@ -44,7 +44,7 @@ fn finish(mut child: Child, what: &dyn std::fmt::Debug) -> Output {
 }
 
 /// Runs with at most so many bytes of address space, where the shell can say so.
-fn limited(here: &Path, args: &[String], kilobytes: u64) -> Output {
+pub(crate) fn limited(here: &Path, args: &[String], kilobytes: u64) -> Output {
     let binary = env!("CARGO_BIN_EXE_isometer");
     let mut command = if cfg!(target_os = "linux") {
         let mut shell = Command::new("sh");
@@ -65,12 +65,12 @@ fn limited(here: &Path, args: &[String], kilobytes: u64) -> Output {
     finish(child, &args)
 }
 
-fn words(line: &str) -> Vec<String> {
+pub(crate) fn words(line: &str) -> Vec<String> {
     line.split_whitespace().map(String::from).collect()
 }
 
 /// The exit code is one of three, JSON is one document, and a refusal has words.
-fn judge(args: &[String], output: &Output) -> Result<Option<Value>, String> {
+pub(crate) fn judge(args: &[String], output: &Output) -> Result<Option<Value>, String> {
     let stderr = String::from_utf8_lossy(&output.stderr);
     let stdout = String::from_utf8_lossy(&output.stdout);
     let code = output.status.code();
@@ -158,47 +158,42 @@ fn absurd_sizes_are_refused_with_words() {
     }
 }
 
-/// Flags of a command, with whether they take a value, as its help lists them: new ones join by themselves.
-fn flags(command: &str) -> Vec<(String, bool)> {
-    let output = Command::new(env!("CARGO_BIN_EXE_isometer"))
-        .args(command.split(' '))
-        .arg("--help")
-        .output()
-        .unwrap();
-    let help = String::from_utf8(output.stdout).unwrap();
-    let lines = help.lines().map(str::trim_start);
-    lines
-        .filter_map(|l| l.split_once("--").filter(|(before, _)| before.len() <= 4))
-        .filter_map(|(_, rest)| {
-            let name = rest.split([' ', '.', '[']).next()?;
-            // the whole grid of networks takes minutes, whatever else is asked for
-            (!name.is_empty() && !["suite", "help"].contains(&name))
-                .then(|| (format!("--{name}"), rest.contains('<')))
-        })
-        .collect()
+/// What a command takes, as clap describes it: new flags join by themselves.
+struct Interface {
+    command: String,
+    flags: Vec<Flag>,
 }
 
-const COMMANDS: [&str; 17] = [
-    "cond",
-    "product",
-    "bound",
-    "predict",
-    "gain",
-    "phase",
-    "alpha",
-    "precision",
-    "step lars",
-    "step lamb",
-    "step clip",
-    "step descent",
-    "symmetry",
-    "claims",
-    "check",
-    "audit",
-    "diff",
-];
+struct Flag {
+    name: String,
+    /// `None` for a switch; the values that it knows, if it knows them all.
+    values: Option<Vec<String>>,
+}
 
-const VALUES: [&str; 66] = [
+fn interface() -> Vec<Interface> {
+    let output = Command::new(env!("CARGO_BIN_EXE_isometer"))
+        .arg("--json")
+        .output()
+        .unwrap();
+    let greeting: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let list = |v: &Value| v.as_array().unwrap().clone();
+    let text = |v: &Value| v.as_str().map(String::from);
+    let flag = |a: &Value| {
+        let values = list(&a["values"]).iter().filter_map(text).collect();
+        Some(Flag {
+            // the whole grid of networks takes minutes, whatever else is asked for
+            name: text(&a["flag"]).filter(|name| name != "--suite")?,
+            values: text(&a["value"]).map(|_| values),
+        })
+    };
+    let command = |c: &Value| Interface {
+        command: text(&c["command"]).unwrap(),
+        flags: list(&c["arguments"]).iter().filter_map(flag).collect(),
+    };
+    list(&greeting["interface"]).iter().map(command).collect()
+}
+
+const VALUES: [&str; 68] = [
     "NaN",
     "nan",
     "inf",
@@ -265,6 +260,8 @@ const VALUES: [&str; 66] = [
     "a.safetensors",
     "model.toml",
     "-",
+    "\u{202e}\u{1b}[2J",
+    "/dev/full",
 ];
 
 const FILES: [&str; 14] = [
@@ -284,7 +281,7 @@ const FILES: [&str; 14] = [
     "\u{1f600}::",
 ];
 
-fn playground() -> tempfile::TempDir {
+pub(crate) fn playground() -> tempfile::TempDir {
     let tensors = safetensors(&[
         ("w", "F32", vec![2, 2], f32s(&[1.0, 2.0, 3.0, 5.0])),
         ("k", "F32", vec![2, 1, 3, 3], f32s(&[0.5; 18])),
@@ -313,39 +310,108 @@ fn playground() -> tempfile::TempDir {
     here
 }
 
-/// Small sizes where a random command names none, so that a case is quick.
+/// What makes a case complete and quick where it does not say so itself.
 fn tamed(command: &str, args: &mut Vec<String>) {
-    let mut unless = |flag: &str, value: &str| {
-        if !args.iter().any(|a| a == flag) {
-            args.extend([flag.to_string(), value.to_string()]);
-        }
+    let named = |flags: &[&str]| {
+        let name = |a: &String| a.split('=').next().unwrap_or_default().to_string();
+        args.iter().any(|a| flags.contains(&name(a).as_str()))
     };
-    match command {
-        "check" => unless("--samples", "3"),
-        "phase" => {
-            unless("--resolution", "4");
-            unless("--out", "out.svg");
-        }
-        "gain" => unless("--activation", "relu"),
-        "audit" | "diff" => unless("--budget", "0.1"),
-        "claims" => args.push("no-such-claim".into()),
-        _ => {}
-    }
-    if ["predict", "alpha", "check", "precision"].contains(&command) {
-        let shaped = ["--model", "--depth", "--width", "--widths"];
-        if !args.iter().any(|a| shaped.contains(&a.as_str())) {
-            args.extend(words("--depth 2 --width 4"));
-        }
-    }
+    let (model, drawn) = (
+        "--depth 2 --width 4",
+        ["--model", "--depth", "--width", "--widths"],
+    );
+    let plain = match command {
+        "check" if !named(&["--samples"]) => "--samples 3",
+        "phase" if !named(&["--resolution"]) => "--activation tanh --resolution 4",
+        "gain" if !named(&["--activation"]) => "--activation relu",
+        "audit" | "diff" if !named(&["--budget"]) => "--budget 0.1",
+        "step clip" if !named(&["--max-norm"]) => "--max-norm 1",
+        "step descent" if !named(&["--curvature", "--matrix"]) => "--curvature 1,2",
+        "claims" => "no-such-claim",
+        _ => "",
+    };
+    let shape = match command {
+        "predict" | "alpha" | "check" | "precision" if !named(&drawn) => model,
+        "phase" if !named(&["--out"]) => "--out out.svg",
+        "step lars" | "step lamb" if !named(&["--gradients"]) => "--gradients a.safetensors",
+        _ => "",
+    };
+    args.extend(words(plain));
+    args.extend(words(shape));
 }
 
-type Draw = (usize, Vec<(usize, usize)>, Vec<usize>, bool);
+/// Where a command reads files, some.
+fn with_sources(command: &str, args: &mut Vec<String>) {
+    args.extend(words(match command {
+        "audit" | "symmetry" | "product" | "bound" | "step lars" | "step lamb" | "step clip" => {
+            "a.safetensors"
+        }
+        "cond" => "m.txt",
+        "diff" => "a.safetensors bad.safetensors",
+        "completions" => "bash",
+        _ => "",
+    }));
+}
+
+/// Every flag of every command meets values that it was not made for, one at a time.
+#[test]
+fn every_flag_meets_a_hostile_value() {
+    let here = playground();
+    let hostile = [
+        "nan",
+        "-1",
+        "",
+        "1e400",
+        "inf",
+        "-1e308",
+        "0",
+        "\u{202e}\u{1b}[2J",
+    ];
+    let mut runs = 0;
+    for Interface { command, flags } in interface() {
+        // what all commands share is tried once
+        let shared = [
+            "--format",
+            "--json",
+            "--quiet",
+            "--color",
+            "--threads",
+            "--seed",
+        ];
+        let own = |f: &&Flag| command == "cond" || !shared.contains(&f.name.as_str());
+        for flag in flags.iter().filter(own) {
+            let mut args = words(&command);
+            let value = hostile[runs % hostile.len()];
+            args.push(match &flag.values {
+                Some(_) => format!("{}={value}", flag.name),
+                None => flag.name.clone(),
+            });
+            with_sources(&command, &mut args);
+            tamed(&command, &mut args);
+            args.push("--json".into());
+            let output = limited(here.path(), &args, 4_000_000);
+            judge(&args, &output).unwrap();
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            assert!(
+                !stderr.contains(['\u{202e}', '\u{1b}']),
+                "{args:?}: {stderr:?}"
+            );
+            runs += 1;
+        }
+    }
+    assert!(
+        runs > 200,
+        "{runs}: the description of the commands is read"
+    );
+}
+
+type Draw = (usize, Vec<(usize, usize, bool)>, Vec<usize>, bool);
 
 fn draws() -> impl Strategy<Value = Draw> {
     let choice = || 0..usize::MAX;
     (
         choice(),
-        prop::collection::vec((choice(), choice()), 0..5),
+        prop::collection::vec((choice(), choice(), any::<bool>()), 0..5),
         prop::collection::vec(choice(), 0..3),
         any::<bool>(),
     )
@@ -353,8 +419,7 @@ fn draws() -> impl Strategy<Value = Draw> {
 
 fn random_commands(cases: u32, kilobytes: u64) {
     let here = playground();
-    let known: Vec<Vec<(String, bool)>> = COMMANDS.iter().map(|c| flags(c)).collect();
-    assert!(known.iter().all(|f| f.len() > 6), "help is read: {known:?}");
+    let known = interface();
     let config = ProptestConfig {
         cases,
         failure_persistence: None,
@@ -363,17 +428,22 @@ fn random_commands(cases: u32, kilobytes: u64) {
     };
     let mut runner = proptest::test_runner::TestRunner::new(config);
     let result = runner.run(&draws(), |(command, chosen, files, json)| {
-        let at = command % COMMANDS.len();
-        let mut args = words(COMMANDS[at]);
-        for (flag, value) in chosen {
-            let (name, takes) = &known[at][flag % known[at].len()];
-            args.push(name.clone());
-            if *takes {
-                args.push(VALUES[value % VALUES.len()].to_string());
+        let Interface { command, flags } = &known[command % known.len()];
+        let mut args = words(command);
+        for (flag, value, fitting) in chosen {
+            let Flag { name, values } = &flags[flag % flags.len()];
+            let hostile = VALUES[value % VALUES.len()];
+            match values {
+                Some(own) if fitting && !own.is_empty() => {
+                    args.push(format!("{name}={}", own[value % own.len()]));
+                }
+                Some(_) if fitting => args.push(format!("{name}={hostile}")),
+                Some(_) => args.extend([name.clone(), hostile.to_string()]),
+                None => args.push(name.clone()),
             }
         }
         args.extend(files.iter().map(|f| FILES[f % FILES.len()].to_string()));
-        tamed(COMMANDS[at], &mut args);
+        tamed(command, &mut args);
         if json {
             args.push("--json".into());
         }
@@ -392,7 +462,7 @@ fn random_commands_end_in_words() {
     let cases = std::env::var("PROPTEST_CASES")
         .ok()
         .and_then(|c| c.parse().ok());
-    random_commands(cases.unwrap_or(24), 4_000_000);
+    random_commands(cases.unwrap_or(400), 4_000_000);
 }
 
 #[test]
@@ -418,145 +488,4 @@ fn a_hundred_broken_files_are_refused_by_every_reader() {
         .unwrap()
         .unwrap();
     assert_eq!(document["verdict"], "broken", "{document:#}");
-}
-
-#[cfg(target_os = "linux")]
-mod files {
-    use super::*;
-
-    #[test]
-    fn what_is_no_file_is_refused() {
-        let here = playground();
-        let link = here.path().join("loop");
-        std::os::unix::fs::symlink(&link, &link).unwrap();
-        for (source, word) in [
-            ("loop", "symbolic links"),
-            ("folder", "in this directory"),
-            ("empty", "empty"),
-            ("/dev/zero", "device"),
-            ("/dev/full", "device"),
-            ("a.safetensors/x", "a.safetensors/x"),
-        ] {
-            let args = words(&format!("cond {source}"));
-            let output = limited(here.path(), &args, 2_000_000);
-            judge(&args, &output).unwrap();
-            let stderr = String::from_utf8_lossy(&output.stderr);
-            assert_eq!(output.status.code(), Some(2), "{source}: {stderr}");
-            assert!(stderr.contains(word) && stderr.contains(source), "{stderr}");
-        }
-        let args = words("predict --model /dev/zero");
-        let output = limited(here.path(), &args, 2_000_000);
-        assert_eq!(output.status.code(), Some(2));
-        assert!(String::from_utf8_lossy(&output.stderr).contains("--model"));
-    }
-
-    #[test]
-    fn names_that_are_no_text_are_refused() {
-        use std::os::unix::ffi::OsStrExt;
-        let name = std::ffi::OsStr::from_bytes(b"\xff\xfe.npy");
-        let output = Command::new(env!("CARGO_BIN_EXE_isometer"))
-            .arg("cond")
-            .arg(name)
-            .output()
-            .unwrap();
-        assert_eq!(output.status.code(), Some(2));
-        assert!(!output.stderr.is_empty());
-    }
-
-    #[test]
-    fn names_of_tensors_cannot_drive_the_terminal() {
-        let here = playground();
-        for command in ["cond", "audit", "symmetry", "precision"] {
-            let args = words(&format!("{command} a.safetensors"));
-            let output = limited(here.path(), &args, 2_000_000);
-            judge(&args, &output).unwrap();
-            let all = [output.stdout, output.stderr].concat();
-            assert!(!all.contains(&0x1b), "{command}");
-        }
-    }
-
-    /// Every byte to a full disk fails: the code says so.
-    #[test]
-    fn a_full_disk_is_no_success() {
-        let here = playground();
-        for line in [
-            "cond m.txt",
-            "man",
-            "completions bash",
-            "--help",
-            "cond --json nowhere",
-        ] {
-            let full = std::fs::File::options()
-                .write(true)
-                .open("/dev/full")
-                .unwrap();
-            let child = Command::new(env!("CARGO_BIN_EXE_isometer"))
-                .args(words(line))
-                .current_dir(here.path())
-                .stdout(full)
-                .stderr(Stdio::piped())
-                .spawn()
-                .unwrap();
-            assert_eq!(finish(child, &line).status.code(), Some(2), "{line}");
-        }
-        std::os::unix::fs::symlink("/dev/full", here.path().join("full.svg")).unwrap();
-        let args = words("phase --activation tanh --resolution 4 --out full.svg");
-        let output = limited(here.path(), &args, 2_000_000);
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(2), "{stderr}");
-        assert!(
-            stderr.contains("--out") && stderr.contains("full.svg"),
-            "{stderr}"
-        );
-        // the device was not replaced by a file
-        assert!(!std::fs::metadata("/dev/full").unwrap().is_file());
-    }
-
-    /// A run that the system ends while it writes leaves the old file as it was.
-    #[test]
-    fn a_killed_run_leaves_no_half_file() {
-        let here = playground();
-        for (line, file) in [
-            (
-                "phase --activation tanh --resolution 4 --out fig.svg",
-                "fig.svg",
-            ),
-            ("man --out .", "isometer-cond.1"),
-        ] {
-            let path = here.path().join(file);
-            std::fs::write(&path, "old").unwrap();
-            // a file may grow to one block only; the signal for more ends the process
-            let script = "ulimit -f 1; ulimit -c 0; exec \"$0\" \"$@\"";
-            let output = Command::new("sh")
-                .args(["-c", script, env!("CARGO_BIN_EXE_isometer")])
-                .args(words(line))
-                .current_dir(here.path())
-                .output()
-                .unwrap();
-            assert!(!output.status.success(), "{line}");
-            assert_eq!(std::fs::read_to_string(&path).unwrap(), "old", "{line}");
-            let args = words(line);
-            judge(&args, &limited(here.path(), &args, 2_000_000)).unwrap();
-            assert_ne!(std::fs::read_to_string(&path).unwrap(), "old", "{line}");
-        }
-    }
-
-    #[test]
-    fn a_directory_that_cannot_be_written_is_named() {
-        let here = playground();
-        for line in [
-            "phase --activation tanh --resolution 4 --out /proc/fig.svg",
-            "man --out /proc/pages",
-        ] {
-            let args = words(line);
-            let output = limited(here.path(), &args, 2_000_000);
-            judge(&args, &output).unwrap();
-            let stderr = String::from_utf8_lossy(&output.stderr);
-            assert_eq!(output.status.code(), Some(2), "{stderr}");
-            assert!(
-                stderr.contains("--out") && stderr.contains("/proc/"),
-                "{stderr}"
-            );
-        }
-    }
 }

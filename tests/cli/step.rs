@@ -169,7 +169,7 @@ fn broken_gradients_are_findings_and_strangers_are_refused() {
         "{reasons:?}"
     );
     assert!(
-        reasons[1]["reason"].as_str().unwrap().contains("(2, 1)"),
+        reasons[1]["reason"].as_str().unwrap().contains("2 x 1"),
         "{reasons:?}"
     );
     assert_eq!(step("other.safetensors").code, 2);

@@ -23,7 +23,7 @@ use types::{Kind, Type};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GgufError {
     /// Not the magic string.
-    #[error("not a GGUF file: it starts with {found:02x?}")]
+    #[error("not a GGUF file: it starts with {found:02x?}; copy or download it again")]
     Magic {
         /// The first bytes.
         found: Vec<u8>,
@@ -37,7 +37,9 @@ pub enum GgufError {
         version: u32,
     },
     /// The numbers are in the order of another machine.
-    #[error("a big-endian GGUF file; only little-endian ones are read")]
+    #[error(
+        "a big-endian GGUF file; only little-endian ones are read: convert the model again for them"
+    )]
     BigEndian,
     /// The file ends inside its header.
     #[error(
@@ -70,7 +72,9 @@ pub enum GgufError {
         limit: u32,
     },
     /// An alignment that is no multiple of eight.
-    #[error("general.alignment is {alignment}, which must be a positive multiple of 8")]
+    #[error(
+        "general.alignment is {alignment}, which must be a positive multiple of 8; the file is damaged"
+    )]
     Alignment {
         /// The alignment.
         alignment: u64,
@@ -126,7 +130,7 @@ pub enum GgufError {
         available: u64,
     },
     /// Two tensors of one name.
-    #[error("tensor '{tensor}' is listed twice")]
+    #[error("tensor '{tensor}' is listed twice; the file is damaged")]
     Duplicate {
         /// Name of the tensor.
         tensor: String,

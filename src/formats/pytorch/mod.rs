@@ -77,7 +77,7 @@ pub enum PytorchError {
         global: String,
     },
     /// Nothing but plain data.
-    #[error("no tensors in it")]
+    #[error("no tensors in it; save model.state_dict()")]
     NoTensors,
     /// A tensor whose description makes no sense.
     #[error("tensor '{tensor}': {what}; damaged or hostile")]

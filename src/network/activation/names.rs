@@ -1,6 +1,7 @@
 //! Activations as text.
 
 use super::Activation;
+use crate::network::text::{did_you_mean, folded};
 use std::fmt;
 use std::str::FromStr;
 
@@ -107,13 +108,17 @@ const ALIASES: [(&str, Activation); 12] = [
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ActivationError {
     /// The name is not known.
-    #[error("no activation is called '{name}'; the names are {}", names())]
+    #[error(
+        "no activation is called '{name}'{}; the names are {}",
+        meant(name),
+        names()
+    )]
     Unknown {
         /// The name.
         name: String,
     },
     /// A parameter where the function has none.
-    #[error("{name} takes no parameter, '{parameter}' given")]
+    #[error("{name} takes no parameter, '{parameter}' given; write {name}")]
     NoParameter {
         /// The activation.
         name: String,
@@ -130,6 +135,12 @@ pub enum ActivationError {
         /// What is wanted.
         reason: &'static str,
     },
+}
+
+/// The closest name, as a half-sentence; other spellings count.
+fn meant(name: &str) -> String {
+    let known: Vec<&str> = NAMES.iter().chain(&ALIASES).map(|(n, _)| *n).collect();
+    did_you_mean(&folded(name).replace('-', "_"), &known)
 }
 
 fn names() -> String {
@@ -215,6 +226,9 @@ mod tests {
     fn what_is_not_an_activation_is_named() {
         let message = |t: &str| t.parse::<Activation>().unwrap_err().to_string();
         assert!(message("rleu").contains("'rleu'") && message("rleu").contains("leaky_relu"));
+        assert!(message("rleu").contains("(did you mean relu?)"));
+        assert!(message("Sigmoidd:3").contains("(did you mean sigmoid?)"));
+        assert!(!message("zzzz").contains("did you") && !message("").contains("did you"));
         assert!(message("relu:2").contains("no parameter"));
         assert!(message("elu:-1").contains("above 0"));
         assert!(message("elu:nan").contains("finite"));

@@ -8,11 +8,11 @@ pub use explain::{explain, list};
 
 use super::number::value_text;
 use super::table::{Column, Table, csv};
-use super::{Format, Style, document};
+use super::{Format, Style};
 use crate::audit::checkpoint::{Audit, Audited};
 use crate::audit::rules::{Finding, Level};
 use crate::audit::spectra::Part;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// What a `--fail-on` names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,6 +143,13 @@ impl Report {
                 };
                 format!("{cut}{size} parameters, all finite, none out of line{notes}{depth}.")
             }
+            (_, Some(first)) if checked == 0 => format!(
+                "{cut}no tensor could be read: {}; first {}: {}. To do: {}",
+                counts.join(", "),
+                place(first),
+                first.message,
+                first.remedy(),
+            ),
             (_, Some(first)) => format!(
                 "{cut}{} in {size} parameters; first {}: {}. To do: {}",
                 counts.join(", "),
@@ -157,7 +164,7 @@ impl Report {
     /// The report in one of the layouts.
     pub fn render(&self, format: Format, style: &Style) -> Vec<u8> {
         match format {
-            Format::Json => document::bytes(self.json()),
+            Format::Json => self.json(),
             Format::Csv => self.csv(),
             Format::Table | Format::Markdown => self.table().render(format, style),
         }
@@ -177,9 +184,10 @@ impl Report {
             Column::number("x random").expendable(1),
             Column::text("findings"),
         ];
+        let flags = self.flags();
         let mut rows = Vec::new();
         for t in &self.audit.tensors {
-            let found = self.flags(t);
+            let found = flagged(&flags, t);
             let shown = !t.parts.is_empty() || !found.is_empty();
             if !shown {
                 continue;
@@ -200,30 +208,29 @@ impl Report {
         Table {
             columns,
             rows,
-            remarks: self.remarks(),
+            remarks: self.remarks(&flags),
             verdict: format!("{}: {}", verdict.as_str(), self.sentence()),
             alarming: self.fails() || verdict >= Verdict::Warnings,
         }
     }
 
-    /// Names of the rules that found something in the tensor.
-    fn flags(&self, t: &Audited) -> String {
-        let mut names: Vec<&str> = self
-            .audit
-            .findings
-            .iter()
-            .filter(|f| f.tensor == t.label)
-            .map(|f| f.rule)
-            .collect();
-        names.dedup();
-        names.join(" ")
+    /// Names of the rules that found something, by the label of the tensor.
+    fn flags(&self) -> Flags<'_> {
+        let mut flags = Flags::new();
+        for f in &self.audit.findings {
+            let names = flags.entry(f.tensor.as_str()).or_default();
+            if names.last() != Some(&f.rule) {
+                names.push(f.rule);
+            }
+        }
+        flags
     }
 
-    fn remarks(&self) -> Vec<String> {
+    fn remarks(&self, flags: &Flags<'_>) -> Vec<String> {
         let mut out = Vec::new();
         let mut plain: BTreeMap<&str, usize> = BTreeMap::new();
         for t in &self.audit.tensors {
-            if t.parts.is_empty() && t.is_finite() && self.flags(t).is_empty() {
+            if t.parts.is_empty() && t.is_finite() && !flags.contains_key(t.label.as_str()) {
                 *plain.entry(t.role.as_str()).or_default() += 1;
             }
         }
@@ -327,6 +334,7 @@ impl Report {
             "findings",
             "skipped",
         ];
+        let flags = self.flags();
         let mut records = vec![HEADER.map(String::from).to_vec()];
         for t in &self.audit.tensors {
             let parts: Vec<Option<&Part>> = match t.parts.is_empty() {
@@ -334,54 +342,62 @@ impl Report {
                 false => t.parts.iter().map(Some).collect(),
             };
             for part in parts {
-                records.push(self.record(t, part));
+                records.push(record(t, part, flagged(&flags, t)));
             }
         }
         csv(&records)
     }
+}
 
-    fn record(&self, t: &Audited, part: Option<&Part>) -> Vec<String> {
-        let counted = |f: fn(&crate::linalg::entries::Entries) -> u64| {
-            t.entries
-                .as_ref()
-                .map_or(String::new(), |e| f(e).to_string())
-        };
-        let of = |f: &dyn Fn(&Part) -> Option<f64>| {
-            part.and_then(f).map_or(String::new(), |x| x.to_string())
-        };
-        let linear =
-            |m: &crate::linalg::condition::Measured| m.enclosure.to_linear().map(|(v, _, _)| v);
-        let index = t
-            .first_nonfinite()
-            .map_or(String::new(), |(i, _)| join(&i, " "));
-        vec![
-            t.label.clone(),
-            part.and_then(|p| p.name).unwrap_or_default().into(),
-            t.role.as_str().into(),
-            join(&t.shape, "x"),
-            t.format().to_string(),
-            t.parameters.to_string(),
-            counted(|e| e.nan),
-            counted(|e| e.inf),
-            counted(|e| e.zero),
-            counted(|e| e.subnormal),
-            index,
-            t.frobenius
-                .as_ref()
-                .and_then(linear)
-                .map_or(String::new(), |x| x.to_string()),
-            of(&|p| linear(&p.sigma_max)),
-            of(&|p| linear(p.sigma_min.as_ref()?)),
-            of(&|p| linear(p.cond.as_ref()?)),
-            part.map_or(String::new(), |p| p.sigma_max.certainty.as_str().into()),
-            of(&|p| Some(p.stable_rank)),
-            of(&|p| p.effective_rank),
-            of(&|p| Some(p.baseline.log_excess)),
-            of(&|p| p.baseline.log_cond_excess),
-            self.flags(t),
-            t.skipped.clone().unwrap_or_default(),
-        ]
-    }
+/// Rules by label.
+type Flags<'a> = HashMap<&'a str, Vec<&'static str>>;
+
+fn flagged(flags: &Flags<'_>, t: &Audited) -> String {
+    let names = flags.get(t.label.as_str());
+    names.map_or(String::new(), |names| names.join(" "))
+}
+
+fn record(t: &Audited, part: Option<&Part>, found: String) -> Vec<String> {
+    let counted = |f: fn(&crate::linalg::entries::Entries) -> u64| {
+        t.entries
+            .as_ref()
+            .map_or(String::new(), |e| f(e).to_string())
+    };
+    let of = |f: &dyn Fn(&Part) -> Option<f64>| {
+        part.and_then(f).map_or(String::new(), |x| x.to_string())
+    };
+    let linear =
+        |m: &crate::linalg::condition::Measured| m.enclosure.to_linear().map(|(v, _, _)| v);
+    let index = t
+        .first_nonfinite()
+        .map_or(String::new(), |(i, _)| join(&i, " "));
+    vec![
+        t.label.clone(),
+        part.and_then(|p| p.name).unwrap_or_default().into(),
+        t.role.as_str().into(),
+        join(&t.shape, "x"),
+        t.format().to_string(),
+        t.parameters.to_string(),
+        counted(|e| e.nan),
+        counted(|e| e.inf),
+        counted(|e| e.zero),
+        counted(|e| e.subnormal),
+        index,
+        t.frobenius
+            .as_ref()
+            .and_then(linear)
+            .map_or(String::new(), |x| x.to_string()),
+        of(&|p| linear(&p.sigma_max)),
+        of(&|p| linear(p.sigma_min.as_ref()?)),
+        of(&|p| linear(p.cond.as_ref()?)),
+        part.map_or(String::new(), |p| p.sigma_max.certainty.as_str().into()),
+        of(&|p| Some(p.stable_rank)),
+        of(&|p| p.effective_rank),
+        of(&|p| Some(p.baseline.log_excess)),
+        of(&|p| p.baseline.log_cond_excess),
+        found,
+        t.skipped.clone().unwrap_or_default(),
+    ]
 }
 
 fn row(label: &str, t: &Audited, part: Option<&Part>, found: String) -> Vec<String> {

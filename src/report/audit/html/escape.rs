@@ -1,25 +1,10 @@
 //! Names in a checkpoint are written by strangers: what they may become in a page.
 
+use crate::report::text::visible;
 use serde_json::Value;
 
 /// Characters of a name shown in full; of longer ones the ends are shown.
 const LONGEST: usize = 110;
-
-/// Text without characters that cannot be seen, end a line, or turn the direction of what follows: those are spelled out.
-pub fn visible(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        let hidden = c.is_control()
-            || matches!(c, '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}');
-        if hidden {
-            out.extend(c.escape_unicode());
-        } else {
-            out.push(c);
-        }
-    }
-    out
-}
 
 /// Visible text as the content of an element or of a quoted attribute.
 pub fn text(text: &str) -> String {
@@ -73,7 +58,7 @@ mod tests {
     #[test]
     fn nothing_hidden_and_no_markup_is_left() {
         assert_eq!(text("a<b>&\"'"), "a&lt;b&gt;&amp;&quot;&#39;");
-        assert_eq!(visible("x\u{202e}\n\0y"), "x\\u{202e}\\u{a}\\u{0}y");
+        assert_eq!(text("x\u{202e}\n\0y"), "x\\u{202e}\\n\\u{0}y");
         assert_eq!(shortened("conv.weight"), "conv.weight");
         let long = format!("{}\u{e9}end", "n".repeat(10_000));
         let short = shortened(&long);

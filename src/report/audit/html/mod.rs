@@ -10,7 +10,7 @@ mod tests;
 
 use super::{Report, Verdict, count, human};
 use crate::audit::rules::{Finding, Level, rule};
-use row::{Row, rows};
+use row::{Row, listed, rows};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 
@@ -19,6 +19,9 @@ const SCRIPT: &str = include_str!("page.js");
 
 /// Findings of one rule that are listed at once; more are folded away.
 const LISTED: usize = 20;
+
+/// Most findings of one rule on the page, and most rows of its table: at a kilobyte and a half for a row no browser is pleasant with more.
+const MOST: usize = 10_000;
 
 impl Report {
     /// A page of HTML with everything in it: verdict, findings, an overview plot, a table of all matrices, and their singular values.
@@ -42,6 +45,7 @@ impl Report {
             self.verdict_html()
         );
         out.push_str(&self.counts_html(&rows));
+        let (rows, left_out) = listed(rows, MOST);
         self.findings_html(&rows, &mut out);
         if let Some(figure) = overview::figure(&rows) {
             let _ = write!(
@@ -57,9 +61,16 @@ impl Report {
                     "One row for each matrix, members of stacked weights after the whole; tensors without a matrix keep a row without spectrum."
                 }
             };
+            let cut = match left_out {
+                0 => String::new(),
+                n => format!(
+                    "<strong>{n} of {} rows are left out,</strong> those without a finding first; <code>isometer audit FILE --format csv</code> has all. ",
+                    n + rows.len()
+                ),
+            };
             let _ = write!(
                 out,
-                "<section aria-labelledby=\"h-table\">\n<h2 id=\"h-table\">Tensors</h2>\n<p>{about} <span id=\"how\" hidden>Headings sort; a name opens details.</span></p>\n\
+                "<section aria-labelledby=\"h-table\">\n<h2 id=\"h-table\">Tensors</h2>\n<p>{about} {cut}<span id=\"how\" hidden>Headings sort; a name opens details.</span></p>\n\
                  <noscript><p>Sorting, search, and plots of singular values need JavaScript; everything else is on the page.</p></noscript>\n{}</section>\n",
                 table::table(&rows, self.audit.finite_only, self.audit.interrupted)
             );
@@ -211,10 +222,18 @@ impl Report {
             );
             let (now, later) = list.split_at(list.len().min(LISTED));
             items(out, now, &first);
+            let (later, beyond) = later.split_at(later.len().min(MOST));
             if !later.is_empty() {
                 let _ = writeln!(out, "<details><summary>{} more</summary>", later.len());
                 items(out, later, &first);
                 out.push_str("</details>\n");
+            }
+            if !beyond.is_empty() {
+                let _ = writeln!(
+                    out,
+                    "<p>{} more are in <code>isometer audit FILE --json</code>.</p>",
+                    beyond.len()
+                );
             }
             if let Some(r) = rule(name) {
                 let remedy = match list[..] {

@@ -70,6 +70,27 @@ pub fn rows(report: &Report) -> Vec<Row<'_>> {
     out
 }
 
+/// At most so many of the rows, those with findings first in the choice, in the order of the file; and how many are left out.
+pub fn listed(mut rows: Vec<Row<'_>>, most: usize) -> (Vec<Row<'_>>, usize) {
+    let all = rows.len();
+    if all > most {
+        let flagged = rows
+            .iter()
+            .filter(|r| !r.findings.is_empty())
+            .count()
+            .min(most);
+        let mut room = [most - flagged, flagged];
+        rows.retain(|r| {
+            let room = &mut room[usize::from(!r.findings.is_empty())];
+            let stays = *room > 0;
+            *room -= usize::from(stays);
+            stays
+        });
+    }
+    let left_out = all - rows.len();
+    (rows, left_out)
+}
+
 /// A number that is not negative with three digits, as the table shows it; empty where there is none.
 pub fn three(x: Option<f64>) -> String {
     match x {

@@ -3,13 +3,13 @@
 //! Decimal logarithms in thousandths (an error of 0.12%, a tenth of a pixel), as differences from value to value: a spectrum of any length
 //! takes less than a kilobyte.
 
-use super::escape::visible;
 use super::row::{Row, three};
 use crate::audit::spectra::Part;
 use crate::linalg::condition::Measured;
 use crate::linalg::spectrum::Spectrum;
 use crate::report::audit::join;
 use crate::report::number::{limits_text, value_text};
+use crate::report::text::visible;
 use crate::theory::marchenko_pastur::MarchenkoPastur;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
@@ -120,10 +120,10 @@ fn facts(row: &Row<'_>) -> Vec<Value> {
     };
     let t = row.tensor;
     for f in &row.findings {
-        put(f.rule, visible(&f.message));
+        put(f.rule, visible(&f.message).into_owned());
     }
     if row.member().is_none() {
-        put("source", visible(&t.source));
+        put("source", visible(&t.source).into_owned());
         put("shape", join(&t.shape, " x "));
         put("parameters", t.parameters.to_string());
         if let Some(e) = &t.entries {
@@ -146,7 +146,9 @@ fn facts(row: &Row<'_>) -> Vec<Value> {
         }
         put(
             "not read",
-            t.skipped.as_deref().map_or(String::new(), visible),
+            t.skipped
+                .as_deref()
+                .map_or(String::new(), |why| visible(why).into_owned()),
         );
     }
     if let Some(p) = row.part {
@@ -175,7 +177,9 @@ fn facts(row: &Row<'_>) -> Vec<Value> {
         put("method", p.method.as_str().into());
         put(
             "limited",
-            p.degraded.as_deref().map_or(String::new(), visible),
+            p.degraded
+                .as_deref()
+                .map_or(String::new(), |why| visible(why).into_owned()),
         );
     }
     if row.member().is_none() {

@@ -10,6 +10,7 @@ use crate::linalg::norms;
 use crate::linalg::spectrum::spectrum;
 use crate::linalg::view::MatrixRef;
 use crate::report::audit::Report;
+use crate::report::text::visible;
 use crate::report::{Format, Style};
 use crate::scale::Certainty;
 use serde_json::Value;
@@ -179,7 +180,8 @@ fn hostile_names_stay_text() {
         assert_eq!(page.matches("</script>").count(), 2, "{name:.40}");
         // what stood there can still be read
         let facts = data(&page)["rows"]["0"]["facts"].clone();
-        let source = super::escape::visible(&format!("dir/model.safetensors::{name}"));
+        let source = format!("dir/model.safetensors::{name}");
+        let source = visible(&source);
         assert!(
             facts
                 .as_array()
@@ -357,4 +359,28 @@ fn a_large_checkpoint_has_a_page_of_moderate_size() {
         1,
         "one law for one shape"
     );
+}
+
+#[test]
+fn an_endless_checkpoint_has_a_page_that_opens() {
+    let names: Vec<String> = (0..super::MOST + 500)
+        .map(|k| format!("layer{k}.weight"))
+        .collect();
+    let tensors = names.iter().map(|n| tensor(n, MATRIX, vec![])).collect();
+    let late = names.iter().skip(super::MOST + 300).map(|n| Finding {
+        rule: "dead-units",
+        tensor: n.clone(),
+        message: "1 unit".into(),
+    });
+    let report = report(tensors, late.collect());
+    let page = page(&report);
+    assert_eq!(page.matches("<tr id=").count(), super::MOST);
+    assert_eq!(
+        page.matches("<tr id=\"r").count() - page.matches("data-found=\"dead").count(),
+        super::MOST - 200
+    );
+    assert!(page.contains("500 of 10500 rows are left out"));
+    // every finding leads to its row
+    assert_eq!(page.matches("<li><a href=\"#r").count(), 200);
+    assert!(page.contains(&format!("<tr id=\"r{}\"", super::MOST + 499)));
 }
