@@ -25,7 +25,7 @@ pub fn eigenvalues(d: &[f64], e: &[f64]) -> Option<Vec<f64>> {
         return (largest == 0.0).then(|| d.to_vec());
     }
     // squares of what is about 1 neither overflow nor lose what matters
-    let exponent = i32::try_from(exponent_of(largest)).ok()?;
+    let exponent = exponent_of(largest);
     let scaled = |x: &f64| libm::scalbn(*x, -exponent);
     let mut d: Vec<f64> = d.iter().map(scaled).collect();
     let mut squares: Vec<f64> = e.iter().map(|x| scaled(x).powi(2)).collect();
