@@ -1,7 +1,18 @@
 //! What the entries of a matrix are, one by one: NaN, infinities, zeros, subnormals, the range.
 //!
+//! *Is this tensor broken?* [`entries`] counts, exactly, and tells where the first bad entry is.
 //! Entries are judged by their bits, at the speed memory delivers them: a block whose smallest and
 //! largest magnitudes are normal numbers holds nothing to count.
+//!
+//! ```
+//! use isometer::linalg::{entries::entries, view::MatrixRef};
+//!
+//! let a = MatrixRef::row_major(&[1.0, 0.0, f64::INFINITY, f64::NAN, -7.0, 1e-310], 2, 3).unwrap();
+//! let e = entries(&a);
+//! assert_eq!((e.count, e.nan, e.inf, e.zero, e.subnormal), (6, 1, 1, 1, 1));
+//! assert_eq!((e.nonfinite(), e.largest), (2, 7.0));
+//! assert_eq!(e.first_nonfinite, Some((2, f64::INFINITY)));
+//! ```
 
 use super::element::ElementType;
 use super::vectorised::vectorised;

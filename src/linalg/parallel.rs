@@ -1,4 +1,6 @@
-//! How many threads the numerical kernel may use.
+//! How many threads the numerical kernel may use: one for each core unless [`set_threads`] is told otherwise.
+//!
+//! Results do not depend on the number, except in the last bits of estimates.
 
 use faer::Par;
 

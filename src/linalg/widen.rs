@@ -1,4 +1,14 @@
-//! Widening of a stored matrix to scaled `f64` for computation.
+//! Widening of a stored matrix to scaled `f64` for computation: what every decomposition starts from.
+//!
+//! ```
+//! use isometer::linalg::view::MatrixRef;
+//!
+//! // 1 x 3 becomes 3 x 1, its largest entry near 1
+//! let a = MatrixRef::row_major(&[1e300, -4e300, 2e300], 1, 3).unwrap();
+//! let w = a.widen().unwrap();
+//! assert!(w.transposed && w.mat.nrows() == 3 && w.mat[(1, 0)].abs() <= 1.0);
+//! assert_eq!(w.mat[(1, 0)] / w.mat[(0, 0)], -4.0);
+//! ```
 
 use super::view::{MatrixRef, NonFinite};
 use crate::scale::{exponent_of, ldexp};

@@ -82,6 +82,17 @@ impl Kernel {
     ///
     /// # Errors
     /// See [`KernelError`].
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::convolution::{Kernel, Layout};
+    /// use isometer::linalg::view::MatrixRef;
+    /// let data: Vec<f32> = (0..24).map(|i| i as f32).collect();
+    /// // 2 outputs, 3 inputs, 2 x 2 taps, stored as PyTorch does
+    /// let stored = MatrixRef::row_major(&data, 2, 12).unwrap();
+    /// let k = Kernel::new(&stored, &[2, 3, 2, 2], Layout::OutputsFirst, 1).unwrap();
+    /// assert_eq!((k.outputs(), k.inputs(), k.taps()), (2, 3, [2, 2]));
+    /// ```
     pub fn new(
         view: &MatrixRef<'_>,
         shape: &[usize],

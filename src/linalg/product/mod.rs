@@ -46,6 +46,22 @@
 //!
 //! Memory is `O(n^2)` for the passes and one record of `O(n^2)` per layer for the backward pass
 //! until 64 MiB, from where on only about `sqrt(L)` of them are held and segments are recomputed.
+//!
+//! # Example
+//!
+//! Two thousand layers `diag(2, 1/2)` have the singular values 2^2000 and 2^-2000, a condition number of 2^4000:
+//!
+//! ```
+//! use isometer::linalg::product::{MatrixChain, ProductOptions, spectrum};
+//! use isometer::linalg::view::MatrixRef;
+//!
+//! let layer = MatrixRef::row_major(&[2.0, 0.0, 0.0, 0.5], 2, 2).unwrap();
+//! let layers = vec![layer; 2000];
+//! let s = spectrum(&mut MatrixChain::new(&layers), &ProductOptions::default()).unwrap();
+//! assert!((s.log2_singular_values[0] - 2000.0).abs() < 1e-9);
+//! assert!((s.log2_singular_values[1] + 2000.0).abs() < 1e-9);
+//! assert!(s.reliable.iter().all(|&r| r) && (s.log2_cond() - 4000.0).abs() < 1e-9);
+//! ```
 
 mod bidiagonal;
 mod graded;
@@ -420,6 +436,16 @@ fn attempt<T: Kernel, S: LayerSource>(
 ///
 /// # Errors
 /// [`ProductError`]; non-finite entries and misfitting shapes are found before anything else.
+///
+/// # Examples
+/// ```
+/// use isometer::linalg::product::{GaussianChain, ProductOptions, spectrum};
+/// let mut chain = GaussianChain { depth: 60, width: 3, alpha: 1.0, seed: 7 };
+/// let s = spectrum(&mut chain, &ProductOptions::default()).unwrap();
+/// assert_eq!(s.log2_singular_values.len(), 3);
+/// // sum log2 sigma = log2 |det J|, which the layers know independently
+/// assert!(s.determinant_residual.unwrap().abs() < 1e-9);
+/// ```
 pub fn spectrum<S: LayerSource>(
     source: &mut S,
     options: &ProductOptions<'_>,

@@ -20,6 +20,14 @@ impl Layer {
     }
 
     /// A `rows x cols` layer whose entries come from `f(row, col)`.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::product::Layer;
+    /// let layer = Layer::from_fn(2, 3, |row, col| (10 * row + col) as f64);
+    /// assert_eq!((layer.rows(), layer.cols(), layer.get(1, 2)), (2, 3, 12.0));
+    /// assert_eq!(layer.transposed().get(2, 1), 12.0);
+    /// ```
     pub fn from_fn(rows: usize, cols: usize, mut f: impl FnMut(usize, usize) -> f64) -> Layer {
         let mut data = Vec::with_capacity(rows * cols);
         for j in 0..cols {
@@ -168,6 +176,15 @@ impl LayerSource for MatrixChain<'_> {
 
 /// Square layers with independent `N(0, alpha^2)` entries. Layer `k` is stream `k` of a ChaCha
 /// generator, so it does not depend on the order of reading or on threads.
+///
+/// # Examples
+/// ```
+/// use isometer::linalg::product::{GaussianChain, Layer, LayerSource};
+/// let mut chain = GaussianChain { depth: 3, width: 2, alpha: 0.0, seed: 1 };
+/// let mut layer = Layer::new();
+/// chain.read(2, &mut layer).unwrap();
+/// assert_eq!((chain.depth(), layer.entries()), (3, &[0.0; 4][..])); // alpha = 0
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GaussianChain {
     /// Number of layers.
