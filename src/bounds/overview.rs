@@ -1,4 +1,9 @@
-//! All bounds on one chain, from loosest to tightest, beside lower bounds.
+//! All bounds on one chain, from loosest to tightest, beside lower bounds: what `isometer bound` prints.
+//!
+//! Start with [`overview`]. Layers come in the order in which they are applied, each `outputs x inputs`. Without an
+//! activation the bounds are on `|W_L ... W_1|`; with one on the Lipschitz constant of `W_L phi(... phi(W_1 x +
+//! b_1) ...) + b_L` in the Euclidean norm. [`Overview::slack_log10`] says how much is left between the best bound
+//! from above and from below.
 
 use super::chain::{Chain, ChainError};
 use super::lipschitz::{LipschitzOptions, lipschitz};
@@ -86,6 +91,27 @@ pub struct Activated<'a> {
 /// # Errors
 ///
 /// [`ChainError`].
+///
+/// # Examples
+/// ```
+/// use isometer::bounds::overview::{Activated, OverviewOptions, overview};
+/// use isometer::bounds::slope::SlopeRange;
+/// use isometer::linalg::view::MatrixRef;
+/// use isometer::network::activation::Activation;
+///
+/// // relu(x) + relu(-x) = |x|, whose Lipschitz constant is 1; the product of norms says 2
+/// let layers = [
+///     MatrixRef::row_major(&[1.0, -1.0], 2, 1).unwrap(),
+///     MatrixRef::row_major(&[1.0, 1.0], 1, 2).unwrap(),
+/// ];
+/// let activation = Activation::Relu;
+/// let activated =
+///     Activated { activation: &activation, slope: SlopeRange::of(&activation).unwrap(), biases: &[], at: None };
+/// let o = overview(&layers, Some(&activated), &OverviewOptions::default()).unwrap();
+/// let best = o.upper.last().unwrap().value.to_linear().unwrap();
+/// let found = o.lower.last().unwrap().value.to_linear().unwrap();
+/// assert!((found - 1.0).abs() < 1e-9 && found <= best && best < 1.5);
+/// ```
 pub fn overview(
     layers: &[MatrixRef<'_>],
     activation: Option<&Activated<'_>>,
