@@ -22,6 +22,16 @@ pub struct Pair {
 /// 1997) and sine; otherwise two-dimensional quadrature, split along the kinks of both arguments.
 ///
 /// Theorem: gaussian-closed-forms.
+///
+/// # Examples
+/// ```
+/// use isometer::network::activation::Activation;
+/// use isometer::theory::correlation::pair;
+/// // uncorrelated inputs of a ReLU (gap 1): E phi phi = 1/(2 pi), E phi' phi' = 1/4
+/// let p = pair(&Activation::Relu, 1.0, 1.0);
+/// assert!((0.5 - p.deficit.value - 0.5 / std::f64::consts::PI).abs() < 1e-14);
+/// assert!((p.slopes.value - 0.25).abs() < 1e-14);
+/// ```
 pub fn pair(activation: &Activation, q: f64, gap: f64) -> Pair {
     if let Some(closed) = closed_pair(activation, q, gap) {
         return closed;

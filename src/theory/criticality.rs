@@ -1,4 +1,21 @@
 //! The edge of chaos: where squared gradient norms keep their mean through every layer.
+//!
+//! `chi_1 = sigma_w2 E phi'(u)^2 = 1` at a fixed point `q` of the length. ReLU has one point, `sigma_w2 = 2`; tanh
+//! a curve. Start with [`edge_of_chaos`] or [`gains`]. Width to infinity; closed form or quadrature, with its
+//! error.
+//!
+//! ```
+//! use isometer::network::activation::Activation;
+//! use isometer::theory::criticality::{EdgeOfChaos, edge_at_q, edge_of_chaos};
+//! use isometer::theory::mean_field::LengthMap;
+//!
+//! let EdgeOfChaos::Homogeneous { sigma_w2 } = edge_of_chaos(&Activation::Relu) else { panic!() };
+//! assert!((sigma_w2 - 2.0).abs() < 1e-14);
+//! let e = edge_at_q(&Activation::Tanh, 0.5).unwrap();
+//! let map = LengthMap::new(Activation::Tanh, e.sigma_w2.value, e.sigma_b2.value).unwrap();
+//! assert!((map.next(0.5).value - 0.5).abs() < 1e-12); // the length stays
+//! assert!((map.chi_1(0.5).value - 1.0).abs() < 1e-12); // and so does the gradient
+//! ```
 
 use crate::network::activation::Activation;
 use crate::network::framework::{torch_gain, torch_gain_squared};
@@ -175,6 +192,14 @@ pub fn edge_of_chaos(activation: &Activation) -> EdgeOfChaos {
 
 /// All points of the edge with this variance of the biases, by ascending `q`; homogeneous
 /// activations, whose `q` is free, have none here.
+///
+/// # Examples
+/// ```
+/// use isometer::network::activation::Activation;
+/// use isometer::theory::criticality::edge_at_bias;
+/// let e = edge_at_bias(&Activation::Tanh, 0.05);
+/// assert!(e.len() == 1 && e[0].sigma_w2.value > 1.7 && e[0].sigma_w2.value < 1.8);
+/// ```
 pub fn edge_at_bias(activation: &Activation, sigma_b2: f64) -> Vec<EdgePoint> {
     if activation.slopes().is_some() {
         return Vec::new();
@@ -235,6 +260,16 @@ pub struct CriticalAlpha {
 /// Every `alpha > 0` such that weights of variance `alpha^2 sigma_w2` give `chi_1 = 1` at a fixed
 /// point of the length; biases are not multiplied. Empty if there is none. Means of squares at
 /// infinite width.
+///
+/// # Examples
+/// ```
+/// use isometer::network::activation::Activation;
+/// use isometer::theory::criticality::critical_alphas;
+/// use isometer::theory::mean_field::LengthMap;
+/// // sigma_w2 = 8 is four times the critical 2 of ReLU
+/// let found = critical_alphas(&LengthMap::new(Activation::Relu, 8.0, 0.0).unwrap());
+/// assert!((found[0].alpha.value - 0.5).abs() < 1e-12);
+/// ```
 pub fn critical_alphas(map: &LengthMap) -> Vec<CriticalAlpha> {
     if map.sigma_w2() == 0.0 {
         return Vec::new();
@@ -296,6 +331,17 @@ pub struct AtGain {
 }
 
 /// Gains at pre-activation variance `q > 0`.
+///
+/// # Examples
+/// ```
+/// use isometer::network::activation::Activation;
+/// use isometer::theory::criticality::gains;
+/// let g = gains(&Activation::Relu, 1.0);
+/// assert!((g.forward.value - 2f64.sqrt()).abs() < 1e-14 && (g.backward.value - 2f64.sqrt()).abs() < 1e-14);
+/// // tanh: what PyTorch recommends, 5/3, is not what keeps variance 1
+/// let t = gains(&Activation::Tanh, 1.0);
+/// assert!((t.torch.unwrap().gain - 5.0 / 3.0).abs() < 1e-15 && t.forward.value < 1.6);
+/// ```
 pub fn gains(activation: &Activation, q: f64) -> Gains {
     let m = moments(activation, q);
     let w = Average::closed_form(q).over(m.second);

@@ -1,5 +1,21 @@
 //! Whether gradient descent on a quadratic converges, overshoots or diverges: exact statements about the product of
 //! learning rate and curvature, decided without rounding for plain descent.
+//!
+//! Start with [`judge`] for a learning rate, [`converging_below`] for the limit of all of them.
+//!
+//! ```
+//! use isometer::linalg::symmetric::Signed;
+//! use isometer::theory::descent::{Outcome, Regime, converging_below, judge};
+//! use isometer::theory::optimisation::Method;
+//!
+//! let (flat, steep) = (Signed::point(0.5), Signed::point(4.0));
+//! let limit = converging_below(Method::GradientDescent, steep).unwrap();
+//! assert!(limit.lo <= 0.5 && 0.5 <= limit.hi); // 2/4
+//! let j = judge(Method::GradientDescent, 0.4, flat, steep).unwrap();
+//! assert_eq!(j.outcome, Outcome::Overshoots); // 1 - 0.4 * 4 = -0.6
+//! assert!((j.rate - 0.8).abs() < 1e-12); // and the flat direction, 1 - 0.2, is the slow one
+//! assert_eq!(Regime::of(0.5, 4.0), Regime::Bounces);
+//! ```
 
 use crate::linalg::condition::{ConditionError, ConditionOptions, Effort, condition};
 use crate::linalg::symmetric::{Extremes, Signed};
@@ -103,6 +119,14 @@ pub fn converging_below(method: Method, largest: Signed) -> Result<Signed, Optim
 ///
 /// # Errors
 /// [`OptimisationError::Curvature`].
+///
+/// # Examples
+/// ```
+/// use isometer::linalg::symmetric::Signed;
+/// use isometer::theory::descent::overshooting_above;
+/// let limit = overshooting_above(Signed::point(4.0)).unwrap();
+/// assert!(limit.lo <= 0.25 && 0.25 <= limit.hi && limit.hi - limit.lo < 1e-15);
+/// ```
 pub fn overshooting_above(largest: Signed) -> Result<Signed, OptimisationError> {
     let twice = converging_below(Method::GradientDescent, largest)?;
     Ok(Signed {
@@ -209,6 +233,16 @@ pub enum GramError {
 ///
 /// # Errors
 /// [`GramError`].
+///
+/// # Examples
+/// ```
+/// use isometer::linalg::view::MatrixRef;
+/// use isometer::theory::descent::gram;
+/// // one column of three is zero; the others have lengths 2 and 3
+/// let a = MatrixRef::row_major(&[2.0, 0.0, 0.0, 0.0, 3.0, 0.0], 2, 3).unwrap();
+/// let g = gram(&a).unwrap();
+/// assert!(g.flat == 1 && (g.extremes.largest.value - 9.0).abs() < 1e-12);
+/// ```
 pub fn gram(a: &MatrixRef<'_>) -> Result<Gram, GramError> {
     if a.element_type().is_complex() {
         return Err(GramError::Complex);
@@ -284,6 +318,13 @@ pub fn gram(a: &MatrixRef<'_>) -> Result<Gram, GramError> {
 }
 
 /// Steps until the error has shrunk by `factor < 1`; infinite where it does not shrink.
+///
+/// # Examples
+/// ```
+/// use isometer::theory::descent::steps_to;
+/// assert!((steps_to(0.1, 1e-3) - 3.0).abs() < 1e-12);
+/// assert_eq!(steps_to(1.0, 1e-3), f64::INFINITY);
+/// ```
 pub fn steps_to(rate: f64, factor: f64) -> f64 {
     match rate {
         r if r >= 1.0 => f64::INFINITY,
@@ -294,6 +335,12 @@ pub fn steps_to(rate: f64, factor: f64) -> f64 {
 
 /// Angle in radians by which a step of SGD with weight decay turns scale-invariant weights once their norm has settled, `sqrt(2 eta lambda)` to
 /// first order in `eta lambda` (van Laarhoven, arXiv:1706.05350; Wan et al., arXiv:2006.08419).
+///
+/// # Examples
+/// ```
+/// use isometer::theory::descent::equilibrium_angle;
+/// assert!((equilibrium_angle(0.02, 0.01) - 0.02).abs() < 1e-15);
+/// ```
 pub fn equilibrium_angle(eta: f64, decay: f64) -> f64 {
     (2.0 * eta * decay).sqrt()
 }

@@ -459,6 +459,16 @@ pub fn sigma(
 ///
 /// # Errors
 /// [`DiagramError`].
+///
+/// # Examples
+/// ```
+/// use isometer::network::{Model, activation::Activation};
+/// use isometer::theory::diagram::depth_alpha;
+/// let model = Model::new(vec![8, 8], Activation::Relu); // critical at alpha = 1
+/// let d = depth_alpha(&model, false, (Some((1.0, 9.0)), Some((0.1, 10.0))), 3, &|| ()).unwrap();
+/// assert_eq!((d.resolution, d.values.len()), (3, 9)); // depths 1, 5, 9; log10 alpha -1, 0, 1
+/// assert!((d.values[8] - 9.0).abs() < 4.5 && d.values[4].abs() < 1e-6);
+/// ```
 pub fn depth_alpha(
     model: &Model,
     shaped: bool,

@@ -1,5 +1,16 @@
 //! What a multiplier alpha does to a given network and to its training: powers of alpha where there are
-//! powers, and why not where there are none.
+//! powers, and why not where there are none. Start with [`effects`]; each consequence says what its power is worth.
+//!
+//! ```
+//! use isometer::network::{Model, activation::Activation};
+//! use isometer::theory::effects::effects;
+//!
+//! // bias-free ReLU is homogeneous: 3 layers and a readout make alpha^4 of the output
+//! let rows = effects(&Model::new(vec![8; 4], Activation::Relu), 10.0);
+//! let output = rows.iter().find(|e| e.what.contains("output")).unwrap();
+//! assert_eq!(output.exponent, Some(4));
+//! assert!((output.log10_factor.unwrap() - 4.0).abs() < 1e-12);
+//! ```
 
 use crate::network::{AlphaAt, BiasLaw, Model, Normalization};
 use crate::scale::Certainty;

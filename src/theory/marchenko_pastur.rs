@@ -8,6 +8,15 @@
 use std::f64::consts::PI;
 
 /// The limiting law for one shape.
+///
+/// # Examples
+/// ```
+/// use isometer::theory::marchenko_pastur::MarchenkoPastur;
+/// let law = MarchenkoPastur::new(400, 100).unwrap(); // q = 1/4: from 1/2 to 3/2
+/// assert!((law.lower() - 0.5).abs() < 1e-15 && (law.upper() - 1.5).abs() < 1e-15);
+/// assert!(law.cdf(0.5) < 1e-12 && (law.cdf(1.5) - 1.0).abs() < 1e-12);
+/// assert!((law.quantile(law.cdf(1.1)) - 1.1).abs() < 1e-9);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MarchenkoPastur {
     /// `min(m, n) / max(m, n)`, in `(0, 1]`.

@@ -4,6 +4,17 @@
 //! positively homogeneous network everything is a power of alpha ([`scaling`]). *Reparametrising*: the same
 //! function written as `W = alpha w` with `w` stored ([`Optimizer::equivalent`]): training `w` is training `W` with
 //! other hyperparameters (Yang and Hu, arXiv:2011.14522).
+//!
+//! ```
+//! use isometer::theory::multiplier::{Optimizer, Placement, scaling};
+//!
+//! // alpha outside each of 3 weight matrices; the gradient of the first
+//! let s = scaling(Placement::Multiplier, 3, 1);
+//! assert_eq!((s.output, s.input_gradient, s.effective_gradient, s.stored_gradient), (3, 3, 2, 3));
+//! // training w in W = alpha w with SGD is training W at alpha^2 the learning rate; Adam feels alpha
+//! assert_eq!(Optimizer::Sgd.equivalent().learning_rate, 2);
+//! assert_eq!(Optimizer::Adam.equivalent().learning_rate, 1);
+//! ```
 
 use crate::theory::special::digamma;
 
@@ -243,7 +254,14 @@ impl Optimizer {
 pub const SCALE_INVARIANT: (i32, i32, i32) = (0, -1, -2);
 
 /// The alpha at which a squared norm that grows by `e^ln_square_per_layer` at alpha 1 stands still, for homogeneous
-/// networks with one factor alpha in each layer. Mean-square or typical, as the growth is.
+/// networks with one factor alpha in each layer: `exp(-ln_square_per_layer / 2)`. Mean-square or typical, as the
+/// growth is.
+///
+/// # Examples
+/// ```
+/// use isometer::theory::multiplier::critical_alpha;
+/// assert!((critical_alpha(4f64.ln()) - 0.5).abs() < 1e-15);
+/// ```
 pub fn critical_alpha(ln_square_per_layer: f64) -> f64 {
     (-0.5 * ln_square_per_layer).exp()
 }
@@ -251,6 +269,13 @@ pub fn critical_alpha(ln_square_per_layer: f64) -> f64 {
 /// Critical alpha of products of `n x n` matrices of independent standard Gaussian entries: `(typical, mean_square)`,
 /// `exp(-(ln 2 + digamma(n/2))/2)` and `1/sqrt(n)`. The typical one is the larger: between them the mean square explodes
 /// while almost every norm dies. Exact; NaN for `n = 0`.
+///
+/// # Examples
+/// ```
+/// use isometer::theory::multiplier::critical_alpha_of_gaussian_product;
+/// let (typical, mean_square) = critical_alpha_of_gaussian_product(4);
+/// assert!((mean_square - 0.5).abs() < 1e-15 && (typical - 0.57236).abs() < 1e-4);
+/// ```
 pub fn critical_alpha_of_gaussian_product(n: usize) -> (f64, f64) {
     let n = n as f64;
     (
@@ -305,6 +330,16 @@ pub enum WithinFactorError {
 ///
 /// # Errors
 /// [`WithinFactorError`].
+///
+/// # Examples
+/// ```
+/// use isometer::theory::multiplier::alpha_within_factor;
+/// // a squared norm with a uniform logarithm between -1 and 1: alpha = 1 keeps all of it within e^(1/2)
+/// let cdf = |x: f64| ((x + 1.0) / 2.0).clamp(0.0, 1.0);
+/// let found = alpha_within_factor(4, 2.0, 0.9, 0.0, cdf).unwrap();
+/// let (from, to) = found.interval.unwrap();
+/// assert!(from < 1.0 && 1.0 < to && (found.best_probability - 1.0).abs() < 1e-9);
+/// ```
 pub fn alpha_within_factor(
     layers: usize,
     factor: f64,

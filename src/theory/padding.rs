@@ -29,6 +29,13 @@ pub enum PaddingError {
 /// See [`PaddingError`].
 ///
 /// Theorem: zero-padding.
+///
+/// # Examples
+/// ```
+/// use isometer::theory::padding::zero_padding_factor;
+/// // of three taps on two positions one falls off each end: the matrix of thirds has eigenvalue 2/3
+/// assert!((zero_padding_factor(2, 3).unwrap().value - 2.0 / 3.0).abs() < 1e-14);
+/// ```
 pub fn zero_padding_factor(length: usize, taps: usize) -> Result<Average, PaddingError> {
     if taps.is_multiple_of(2) {
         return Err(PaddingError::Taps { taps });

@@ -9,6 +9,15 @@ const HIGHEST: f64 = 24.0;
 const PER_NAT: usize = 24;
 
 /// `E phi^2` and `E phi'^2` as cubic interpolants in `ln q`.
+///
+/// # Examples
+/// ```
+/// use isometer::network::activation::Activation;
+/// use isometer::theory::phase::PhaseTable;
+/// let table = PhaseTable::new(&Activation::Tanh);
+/// assert!(table.cell(0.5, 0.0).chi_1 < 1.0 && table.cell(4.0, 0.0).chi_1 > 1.0); // order, chaos
+/// assert!(table.error() < 1e-6);
+/// ```
 #[derive(Clone, Debug)]
 pub struct PhaseTable {
     /// `(second, slope)` at the nodes.

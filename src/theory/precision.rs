@@ -2,6 +2,23 @@
 //!
 //! Rounding is to nearest with ties to even. Magnitudes are natural logarithms; growth is per
 //! squared norm and layer, thresholds are for single numbers.
+//!
+//! ```
+//! use isometer::network::NumberFormat;
+//! use isometer::theory::precision::{Direction, LayerRange, LossScale, Subnormals, depth_to_threshold, loss_scale};
+//!
+//! let (half, bit) = (NumberFormat::F16, 2f64.ln());
+//! // squares fall by 4 a layer: from 1 to half of f16's smallest number, 2^-25, in 25 layers
+//! let depth = depth_to_threshold(0.0, -2.0 * bit, half.ln_zero_threshold(Subnormals::Kept)).unwrap();
+//! assert!((depth - 25.0).abs() < 1e-12);
+//! // one layer at 2^-30, one at 1: any S between 2^5 and 2^16
+//! let at = |log2: f64| LayerRange { ln_min: log2 * bit, ln_max: log2 * bit };
+//! let LossScale::Fits { above_log2, below_log2, .. } = loss_scale(&[at(-30.0), at(0.0)], half, Subnormals::Kept)
+//! else { panic!() };
+//! assert!((above_log2 - 5.0).abs() < 1e-9 && (below_log2 - 16.0).abs() < 1e-3);
+//! // in bf16 a weight of 1 does not notice steps of 2^-8
+//! assert_eq!(NumberFormat::Bf16.lost_step(1.0, Direction::Increase).step, 2f64.powi(-8));
+//! ```
 
 use crate::network::NumberFormat;
 use crate::theory::quadrature::{Average, integrate};
@@ -105,6 +122,13 @@ impl NumberFormat {
 ///
 /// In mean-square terms give the root mean square and `ln chi`; in typical terms the mean of the logarithm.
 /// The two differ: chi = 1 never underflows in the mean, but at finite width every typical gradient does.
+///
+/// # Examples
+/// ```
+/// use isometer::theory::precision::depth_to_threshold;
+/// assert_eq!(depth_to_threshold(0.0, -2.0, -10.0), Some(10.0));
+/// assert_eq!(depth_to_threshold(0.0, 2.0, -10.0), None); // grows: never
+/// ```
 pub fn depth_to_threshold(
     ln_start: f64,
     ln_square_per_layer: f64,

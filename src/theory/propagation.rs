@@ -230,6 +230,16 @@ impl Layer {
 ///
 /// # Errors
 /// [`LengthMapError::Variance`] for a variance that is negative, infinite or NaN.
+///
+/// # Examples
+/// ```
+/// use isometer::network::activation::Activation;
+/// use isometer::theory::propagation::layers;
+/// // ReLU layers of sigma_w2 = 8: squared signals and gradients grow by 4 a layer
+/// let all = layers(&Activation::Relu, &[(8.0, 0.0); 3], 0.0).unwrap();
+/// assert!((all[0].q() - 8.0).abs() < 1e-12 && (all[2].q() - 128.0).abs() < 1e-10);
+/// assert!((all[2].ln_gradient - 3.0 * 4f64.ln()).abs() < 1e-12);
+/// ```
 pub fn layers(
     activation: &Activation,
     variances: &[(f64, f64)],
@@ -294,6 +304,12 @@ fn ln_affine(w: f64, ln_x: f64, b: f64) -> f64 {
 
 /// `ln` of `n_out / n_in`: what a rectangular layer adds to the growth of a forward tangent's
 /// squared norm, and takes from the mean square per component of a backward gradient.
+///
+/// # Examples
+/// ```
+/// use isometer::theory::propagation::ln_width_factor;
+/// assert!((ln_width_factor(2, 6) - 3f64.ln()).abs() < 1e-15);
+/// ```
 pub fn ln_width_factor(n_in: usize, n_out: usize) -> f64 {
     (n_out as f64 / n_in as f64).ln()
 }

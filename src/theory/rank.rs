@@ -61,6 +61,16 @@ impl RankLaw {
     ///
     /// # Errors
     /// [`RankError`] names the layer with a width of zero or a probability outside `(0, 1]`.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::theory::rank::{GatedLayer, RankLaw};
+    /// // two ReLU layers of two units: K_1, K_2 binomial, P(K >= 1) = 3/4, P(K = 2) = 1/4
+    /// let layer = GatedLayer { width: 2, survive: 0.5 };
+    /// let law = RankLaw::new(5, &[layer, layer]).unwrap();
+    /// assert!((law.p_zero() - 7.0 / 16.0).abs() < 1e-15 && (law.p_full() - 1.0 / 16.0).abs() < 1e-15);
+    /// assert!((law.mean() - 10.0 / 16.0).abs() < 1e-15);
+    /// ```
     pub fn new(input: usize, layers: &[GatedLayer]) -> Result<RankLaw, RankError> {
         let mut smallest = input;
         let mut distinct: BTreeMap<(usize, u64), usize> = BTreeMap::new();
@@ -243,6 +253,15 @@ impl Scaled {
 ///
 /// # Errors
 /// [`RankError`] names the layer with a width of zero or a scale that is not positive.
+///
+/// # Examples
+/// ```
+/// use isometer::theory::rank::{TraceLayer, trace_moments};
+/// // one linear layer from 3 to 4 units: 12 entries of variance 1/3
+/// let t = trace_moments(3, &[TraceLayer::homogeneous(4, 1.0, (1.0, 1.0), 1.0)]).unwrap();
+/// assert!((t.ln_mean_trace - 4f64.ln()).abs() < 1e-14);
+/// assert!((t.ln_variance_of_trace - (2.0 * 12.0 / 9.0f64).ln()).abs() < 1e-13); // of 12 squares
+/// ```
 pub fn trace_moments(input: usize, layers: &[TraceLayer]) -> Result<TraceMoments, RankError> {
     if input == 0 {
         return Err(RankError::Width { layer: 0 });

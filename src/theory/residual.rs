@@ -23,6 +23,15 @@ pub struct Block {
 /// `1 + beta^2 sigma_w2 E phi'(q)^2` (Yang and Schoenholz, arXiv:1712.08969).
 ///
 /// Theorem: residual-growth.
+///
+/// # Examples
+/// ```
+/// use isometer::network::{Residual, activation::Activation};
+/// use isometer::theory::{mean_field::LengthMap, residual::stream};
+/// let branch = LengthMap::new(Activation::Relu, 2.0, 0.0).unwrap();
+/// let blocks = stream(&branch, Residual::Constant(1.0), 0.0, 3); // each block doubles
+/// assert!((blocks[2].ln_q - 8f64.ln()).abs() < 1e-12 && (blocks[2].ln_gradient - 8f64.ln()).abs() < 1e-12);
+/// ```
 pub fn stream(branch: &LengthMap, scale: Residual, ln_q: f64, depth: usize) -> Vec<Block> {
     let beta = scale.beta(depth);
     let ln_beta2 = 2.0 * beta.abs().ln();
@@ -54,6 +63,15 @@ pub fn stream(branch: &LengthMap, scale: Residual, ln_q: f64, depth: usize) -> V
 /// other activations.
 ///
 /// Theorem: residual-growth.
+///
+/// # Examples
+/// ```
+/// use isometer::network::{Residual, activation::Activation};
+/// use isometer::theory::{mean_field::LengthMap, residual::homogeneous_growth};
+/// let branch = LengthMap::new(Activation::Relu, 2.0, 0.0).unwrap();
+/// let ln = homogeneous_growth(&branch, Residual::InverseSqrtDepth, 100).unwrap();
+/// assert!((ln - 100.0 * 1.01f64.ln()).abs() < 1e-12); // below e at any depth
+/// ```
 pub fn homogeneous_growth(branch: &LengthMap, scale: Residual, depth: usize) -> Option<f64> {
     let (below, above) = branch.activation().slopes()?;
     let beta = scale.beta(depth);

@@ -194,6 +194,21 @@ impl Network<'_> {
     ///
     /// # Errors
     /// A network that does not make sense, or leaky slopes with dropout.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::theory::laws::{Ensemble, Network};
+    /// let network = Network {
+    ///     widths: &[3, 1, 1],
+    ///     sigma_w2: &[2.0; 2],
+    ///     slopes: (1.0, 0.0),
+    ///     keep: 1.0,
+    ///     ensemble: Ensemble::Gaussian,
+    ///     symmetric_biases: false,
+    /// };
+    /// // two single ReLU units are both open one time in four
+    /// assert!((network.jvp().unwrap().p_zero() - 0.75).abs() < 1e-15);
+    /// ```
     pub fn jvp(&self) -> Result<ProductLaw, LawError> {
         self.check(false)?;
         let mut product = Product::default();
@@ -291,6 +306,14 @@ impl Network<'_> {
 ///
 /// # Errors
 /// No units, slopes that are both 0 or not finite, a keep probability outside `(0, 1]`.
+///
+/// # Examples
+/// ```
+/// use isometer::theory::laws::layer_kurtosis_ratio;
+/// // Gaussian weights, ReLU, n = 10: 1 + 5/n whatever the vector
+/// let ratio = |sum_u4| layer_kurtosis_ratio(10, (1.0, 0.0), 1.0, 3.0, sum_u4).unwrap();
+/// assert!((ratio(0.1) - 1.5).abs() < 1e-14 && (ratio(1.0) - 1.5).abs() < 1e-14);
+/// ```
 pub fn layer_kurtosis_ratio(
     n: usize,
     slopes: (f64, f64),

@@ -53,6 +53,16 @@ impl ProductLaw {
     ///
     /// # Errors
     /// An empty product, or a factor that is not one; see [`LawError`].
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::theory::laws::{Factor, ProductLaw};
+    /// // chi-square of 2 degrees is exponential with mean 2
+    /// let law = ProductLaw::new(&[(Factor::ChiSquare { n: 2, scale: 1.0 }, 1)]).unwrap();
+    /// assert!((law.ln_mean_square() - 2f64.ln()).abs() < 1e-14);
+    /// let p = law.cdf_ln_square(2f64.ln()); // P(X <= 2) = 1 - 1/e
+    /// assert!((p.value - (1.0 - (-1f64).exp())).abs() < 1e-11);
+    /// ```
     pub fn new(factors: &[(Factor, u64)]) -> Result<ProductLaw, LawError> {
         let mut shapes: Vec<(Shape, f64)> = Vec::new();
         let mut offset = 0.0;
@@ -97,6 +107,13 @@ impl ProductLaw {
     }
 
     /// The law of the same variable multiplied by `e^ln_factor`; costs nothing.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::theory::laws::{Factor, ProductLaw};
+    /// let law = ProductLaw::new(&[(Factor::ChiSquare { n: 4, scale: 0.25 }, 3)]).unwrap();
+    /// assert!((law.scaled(7.0).ln_mean_square() - 7.0).abs() < 1e-13);
+    /// ```
     #[must_use]
     pub fn scaled(mut self, ln_factor: f64) -> ProductLaw {
         self.offset += ln_factor;
@@ -153,6 +170,14 @@ impl ProductLaw {
     ///
     /// `None` where the moment is infinite, and for `|s|` beyond 150, where it is not computed.
     /// Numbers of open gates rarer than 1e-40 are left out.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::theory::laws::{Factor, ProductLaw};
+    /// let law = ProductLaw::new(&[(Factor::ChiSquare { n: 2, scale: 1.0 }, 1)]).unwrap();
+    /// assert!((law.ln_moment(2.0).unwrap() - 8f64.ln()).abs() < 1e-12); // E X^2 = 2 * 2^2
+    /// assert_eq!(law.ln_moment(-1.0), None); // infinite
+    /// ```
     pub fn ln_moment(&self, s: f64) -> Option<f64> {
         if s <= -self.sum.pole || s.is_nan() || s.abs() > 150.0 {
             return None;
@@ -233,6 +258,14 @@ impl ProductLaw {
 
     /// The `x` with `P(ln X <= x | X > 0) = p`; infinite for `p` of 0 and 1 (the ends of the
     /// support are not looked for), NaN outside.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::theory::laws::{Factor, ProductLaw};
+    /// let law = ProductLaw::new(&[(Factor::ChiSquare { n: 2, scale: 1.0 }, 1)]).unwrap();
+    /// let median = law.quantile_ln_square(0.5).value; // of an exponential with mean 2: 2 ln 2
+    /// assert!((median - (2.0 * 2f64.ln()).ln()).abs() < 1e-10);
+    /// ```
     pub fn quantile_ln_square(&self, p: f64) -> Uncertain {
         let mean = self.mean_ln_square();
         let exact = |value| Uncertain { value, error: 0.0 };

@@ -4,6 +4,9 @@
 //! orthogonal weights have exact laws at every width. Any other activation has the mean field of
 //! infinite width, with fluctuations to first order in 1/width. Normalization, residual branches and
 //! tied weights have laws of their own.
+//!
+//! Start with [`predict`]; [`gradient_law`] and [`laws`] give the exact laws at any point, [`growth`] the cheapest
+//! answer.
 
 mod exact;
 mod field;
@@ -76,6 +79,19 @@ pub enum PredictError {
 ///
 /// # Errors
 /// [`PredictError`].
+///
+/// # Examples
+/// ```
+/// use isometer::network::{Model, activation::Activation};
+/// use isometer::theory::predict::{Options, predict};
+/// use isometer::theory::prediction::Verdict;
+/// // PyTorch's default for nn.Linear loses a factor of 6 on the squared gradient in each ReLU layer
+/// let mut model = Model::new(vec![64; 31], Activation::Relu);
+/// model.weights = "torch:linear".parse().unwrap();
+/// let p = predict(&model, &Options::default()).unwrap();
+/// assert!((p.growth.chi - 1.0 / 6.0).abs() < 1e-12 && p.verdict == Verdict::Vanishing);
+/// assert!(p.fix.unwrap().torch.contains("std=math.sqrt(2 / layer.in_features)"));
+/// ```
 pub fn predict(model: &Model, options: &Options) -> Result<Prediction, PredictError> {
     model.validate()?;
     let setting = Setting::new(model)?;
@@ -97,6 +113,15 @@ pub fn predict(model: &Model, options: &Options) -> Result<Prediction, PredictEr
 ///
 /// # Errors
 /// [`PredictError`].
+///
+/// # Examples
+/// ```
+/// use isometer::network::{Model, activation::Activation};
+/// use isometer::theory::predict::gradient_law;
+/// let (law, worth) = gradient_law(&Model::new(vec![8; 4], Activation::Relu)).unwrap().unwrap();
+/// assert!(worth.as_str() == "exact" && law.p_zero() > 0.0);
+/// assert!(gradient_law(&Model::new(vec![8; 4], Activation::Tanh)).unwrap().is_none());
+/// ```
 pub fn gradient_law(model: &Model) -> Result<Option<(ProductLaw, Certainty)>, PredictError> {
     model.validate()?;
     exact::gradient_law(&Setting::new(model)?)
@@ -163,6 +188,14 @@ pub fn gradient_bands(model: &Model) -> Result<Vec<GradientBand>, PredictError> 
 ///
 /// # Errors
 /// [`PredictError`].
+///
+/// # Examples
+/// ```
+/// use isometer::network::{Model, activation::Activation};
+/// use isometer::theory::predict::growth;
+/// let (g, _) = growth(&Model::new(vec![100; 10], Activation::Relu)).unwrap();
+/// assert!((g.chi - 1.0).abs() < 1e-12);
+/// ```
 pub fn growth(model: &Model) -> Result<(Growth, Option<f64>), PredictError> {
     model.validate()?;
     let setting = Setting::new(model)?;

@@ -6,6 +6,17 @@
 //! `psi(x) = E[x m/(1 - x m)]`, `chi` its inverse and `S(z) = (1+z) chi(z)/z`, a law has no mass where `psi` is
 //! real and increasing, so the ends of its support are the extrema of `(1+z)/(z S(z))`: no density is
 //! ever formed. Everything here is asymptotic in the width, and per squared norm.
+//!
+//! ```
+//! use isometer::network::activation::Activation;
+//! use isometer::theory::spectrum::{Ensemble, LayerGroup, SquaredSlopes, spectrum};
+//!
+//! // one linear Gaussian layer: Marchenko and Pastur, squared singular values from 0 to 4
+//! let slopes = SquaredSlopes::new(&Activation::Linear, 1.0).unwrap();
+//! let layer = LayerGroup { ensemble: Ensemble::Gaussian, sigma_w2: 1.0, slopes, count: 1 };
+//! let s = spectrum(&[layer]).unwrap();
+//! assert!((s.upper.ln - 4f64.ln()).abs() < 1e-9 && (s.normalised_variance - 1.0).abs() < 1e-12);
+//! ```
 
 mod closed;
 mod series;
