@@ -82,6 +82,17 @@ fn visit(a: &MatrixRef<'_>, mut f: impl FnMut(f64)) {
 ///
 /// # Errors
 /// [`ClipError`].
+///
+/// # Examples
+/// ```
+/// use isometer::audit::clip::clip;
+/// use isometer::linalg::view::MatrixRef;
+/// let g = MatrixRef::row_major(&[3.0, 4.0], 1, 2).unwrap();
+/// let c = clip(&[g], 1.0).unwrap();
+/// assert!((c.factor - 0.2).abs() < 1e-15 && c.global.angle.unwrap() < 1e-7);
+/// // clipping by value makes (1, 1) of (3, 4): cos = 7 / (5 sqrt 2)
+/// assert!((c.by_value.angle.unwrap() - (7.0 / 50f64.sqrt()).acos()).abs() < 1e-9);
+/// ```
 pub fn clip(gradients: &[MatrixRef<'_>], threshold: f64) -> Result<Clipping, ClipError> {
     clipping_factor(0.0, threshold)?;
     for (tensor, g) in gradients.iter().enumerate() {

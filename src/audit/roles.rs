@@ -123,6 +123,14 @@ pub struct Named<'a> {
 }
 
 /// The role of each tensor, in order.
+///
+/// # Examples
+/// ```
+/// use isometer::audit::roles::{Named, Orientation, Role, roles};
+/// let of = |name, shape| roles(&[Named { name, shape }]).remove(0);
+/// assert_eq!(of("encoder.fc1.weight", &[4, 3]), Role::Matrix(Orientation::OutIn));
+/// assert_eq!(of("tok_embeddings.weight", &[32000, 512]), Role::Embedding);
+/// ```
 pub fn roles(tensors: &[Named<'_>]) -> Vec<Role> {
     let context = Context::new(tensors);
     tensors.iter().map(|t| context.role(t)).collect()

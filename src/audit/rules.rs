@@ -1,4 +1,15 @@
 //! The rules of an audit: what each finds, what follows from it, and what to do.
+//!
+//! ```
+//! use isometer::audit::rules::{Level, Policy, rule};
+//!
+//! let nan = rule("nan").unwrap();
+//! assert!(nan.level == Level::Error && nan.threshold.is_none());
+//! assert!(rule("no-such-rule").is_none());
+//! let strict = Policy { thresholds: vec![("ill-conditioned", 10.0)], silenced: vec!["dead-units"] };
+//! assert_eq!(strict.threshold("ill-conditioned"), 10.0);
+//! assert!(!strict.wants("dead-units") && strict.wants("nan"));
+//! ```
 
 use std::fmt;
 

@@ -142,6 +142,21 @@ fn certificate_work(rows: usize, cols: usize) -> f64 {
 }
 
 /// Measures one matrix of finite entries; `largest` is the largest magnitude of an entry. `Err` says why nothing was computed.
+///
+/// # Examples
+/// ```
+/// use isometer::audit::{checkpoint::AuditOptions, spectra::{Piece, certify, measure}};
+/// use isometer::linalg::view::MatrixRef;
+/// use isometer::scale::Certainty;
+/// let piece = Piece { name: None, matrix: MatrixRef::row_major(&[3.0, 0.0, 1.0, 4.0], 2, 2).unwrap() };
+/// let options = AuditOptions::default().spectral;
+/// let mut part = measure(&piece, 4.0, &options).unwrap();
+/// assert!(certify(&piece, &mut part, &options));
+/// let cond = part.cond.unwrap();
+/// // s1 s2 = 12 and s1^2 + s2^2 = 26, so kappa + 1/kappa = 26/12
+/// let kappa = cond.enclosure.to_linear().unwrap().0;
+/// assert!(cond.certainty == Certainty::Certified && (kappa + 1.0 / kappa - 26.0 / 12.0).abs() < 1e-12);
+/// ```
 pub fn measure(piece: &Piece<'_>, largest: f64, options: &SpectralOptions) -> Result<Part, String> {
     let a = &piece.matrix;
     let (rows, cols) = (a.rows(), a.cols());

@@ -47,6 +47,14 @@ impl Source {
     /// Both paths and tensor names may contain `::`, so the file system decides: text that names
     /// something that exists is a path; otherwise the longest part before a `::` that exists is
     /// the path; if nothing exists the first `::` separates.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::formats::Source;
+    /// let s = Source::parse("model.safetensors::fc.weight");
+    /// assert_eq!(s.tensor_name(), Some("fc.weight"));
+    /// assert!(Source::parse("-").is_stdin() && Source::parse("a.npy").tensor_name().is_none());
+    /// ```
     pub fn parse(text: &str) -> Source {
         if text == "-" {
             return Source::stdin();

@@ -373,6 +373,16 @@ impl Model {
     /// # Errors
     ///
     /// Each names the key, its line and column, and what to write.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::{Model, ModelFileError};
+    /// let model = Model::from_toml("depth = 3\nwidth = 16\nactivation = \"tanh\"\nsigma_w2 = 1.5").unwrap();
+    /// assert_eq!((model.widths.len(), model.layer(2).weight.sigma_w2), (4, 1.5));
+    /// assert_eq!(Model::from_toml(&model.to_toml()).unwrap(), model);
+    /// let wrong = Model::from_toml("widths = [2, 2]\nactivatoin = \"relu\"");
+    /// assert!(matches!(wrong, Err(ModelFileError::UnknownKey { .. })));
+    /// ```
     pub fn from_toml(text: &str) -> Result<Model, ModelFileError> {
         let reader = Reader::parse(text)?;
         let activation: Option<Activation> = reader.parsed("activation", "relu")?;
