@@ -136,6 +136,13 @@ fn natural(a: &str, b: &str) -> Ordering {
 
 /// Names that the bias beside weights of this name may have: `fc1.weight` has `fc1.bias`,
 /// `dense/kernel:0` has `dense/bias:0`, `W1` has `b1`.
+///
+/// # Examples
+/// ```
+/// use isometer::reference::bias_names;
+/// assert!(bias_names("fc1.weight").contains(&"fc1.bias".to_string()));
+/// assert!(bias_names("W1").contains(&"b1".to_string()));
+/// ```
 pub fn bias_names(weights: &str) -> Vec<String> {
     let pairs = [
         ("weight", "bias"),

@@ -63,6 +63,16 @@ impl Deferred {
     ///
     /// # Errors
     /// [`DeferredError`] for models that need matrices.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::{Model, activation::Activation};
+    /// use isometer::reference::deferred::{Deferred, DeferredError};
+    /// let mut model = Model::new(vec![64; 5], Activation::Tanh);
+    /// assert!(Deferred::new(&model, 1).is_ok());
+    /// model.weights = "kaiming_uniform".parse().unwrap(); // neither Gaussian nor Haar
+    /// assert!(matches!(Deferred::new(&model, 1), Err(DeferredError::Weights { layer: 1 })));
+    /// ```
     pub fn new(model: &Model, seed: u64) -> Result<Deferred, DeferredError> {
         let structure = |what| Err(DeferredError::Structure { what });
         if model.normalization != Normalization::None {

@@ -78,6 +78,17 @@ impl<'a> Gradients<'a> {
     /// # Panics
     ///
     /// If there is no such layer.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::activation::Activation;
+    /// use isometer::reference::{Architecture, Dense, Mlp, Scaled};
+    /// let layers = vec![Dense::new(1, 2, vec![1.0, 1.0]), Dense::new(1, 1, vec![3.0])];
+    /// let mlp = Mlp::from_layers(layers, Architecture::new(Activation::Linear)).unwrap();
+    /// let trace = mlp.forward(&Scaled::new(vec![1.0, 2.0]));
+    /// let ln = trace.backward(&Scaled::new(vec![1.0])).ln_weight_square(1); // 3 (1, 2): 9 * 5
+    /// assert!((ln - 45f64.ln()).abs() < 1e-14);
+    /// ```
     pub fn ln_weight_square(&self, l: usize) -> f64 {
         let mlp = self.trace.mlp();
         let (delta, input) = (self.deltas(l), self.trace.weight_inputs(l));

@@ -41,6 +41,13 @@ impl fmt::Display for Quantity {
 impl Quantity {
     /// Everything that is measured of a network of `depth` hidden layers: weight gradients of the
     /// first layer, one in the middle, and the readout.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::reference::measure::Quantity;
+    /// let all = Quantity::of_depth(10);
+    /// assert!(all.contains(&Quantity::Jvp) && all.contains(&Quantity::WeightGradient(11)));
+    /// ```
     pub fn of_depth(depth: usize) -> Vec<Quantity> {
         let mut all = vec![
             Quantity::Forward,

@@ -36,6 +36,14 @@ impl Purpose {
 
 /// The stream of one purpose of one sample. The state is 256 bits of the ChaCha8 key stream of
 /// (seed, sample, purpose), so that neighbouring samples have unrelated states.
+///
+/// # Examples
+/// ```
+/// use isometer::reference::random::{Purpose, stream};
+/// let draw = |seed, sample, purpose| rand::Rng::next_u64(&mut stream(seed, sample, purpose));
+/// assert_eq!(draw(1, 2, Purpose::Probe), draw(1, 2, Purpose::Probe));
+/// assert_ne!(draw(1, 2, Purpose::Probe), draw(1, 2, Purpose::Layer(1)));
+/// ```
 pub fn stream(seed: u64, sample: u64, purpose: Purpose) -> Stream {
     let mut key = [0u8; 32];
     for (bytes, word) in key

@@ -12,6 +12,15 @@ use std::f64::consts::LN_2;
 ///
 /// Entries more than `2^1022` times smaller than the largest lose digits, and those `2^1074` times
 /// smaller are 0; scaling by powers of two is exact otherwise.
+///
+/// # Examples
+/// ```
+/// use isometer::reference::Scaled;
+/// let tiny = Scaled::new(vec![3.0, 4.0]).times_power_of_two(-5000);
+/// assert!((tiny.ln_square() - (25f64.ln() - 10000.0 * 2f64.ln())).abs() < 1e-9);
+/// assert_eq!(tiny.get(0), 0.0); // outside f64
+/// assert_eq!(tiny.times_power_of_two(5000).to_vec(), [3.0, 4.0]);
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scaled {
     values: Vec<f64>,
@@ -139,6 +148,13 @@ impl Scaled {
     /// # Panics
     ///
     /// If the lengths differ.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::reference::Scaled;
+    /// let (m, e) = Scaled::new(vec![1.0, 2.0]).dot(&Scaled::new(vec![3.0, 4.0]));
+    /// assert_eq!(m * 2f64.powi(e as i32), 11.0);
+    /// ```
     pub fn dot(&self, other: &Scaled) -> (f64, i64) {
         assert_eq!(self.len(), other.len(), "lengths of an inner product");
         let value = dot(&self.values, &other.values);
@@ -170,6 +186,13 @@ impl Scaled {
     /// # Panics
     ///
     /// If the lengths differ.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::reference::Scaled;
+    /// let sum = Scaled::new(vec![1.0, 2.0]).plus(&Scaled::with_exponent(vec![1.0, 0.0], 3));
+    /// assert_eq!(sum.to_vec(), [9.0, 2.0]);
+    /// ```
     #[must_use]
     pub fn plus(&self, other: &Scaled) -> Scaled {
         assert_eq!(self.len(), other.len(), "lengths of a sum");
@@ -189,6 +212,12 @@ impl Scaled {
     /// # Panics
     ///
     /// If the lengths differ.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::reference::Scaled;
+    /// assert_eq!(Scaled::new(vec![2.0, 3.0]).hadamard(&Scaled::new(vec![5.0, 0.0])).to_vec(), [10.0, 0.0]);
+    /// ```
     #[must_use]
     pub fn hadamard(&self, other: &Scaled) -> Scaled {
         assert_eq!(self.len(), other.len(), "lengths of a product");

@@ -277,6 +277,18 @@ impl<'a> Trace<'a> {
     /// # Panics
     ///
     /// If `u` is not as long as the input.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::activation::Activation;
+    /// use isometer::reference::{Architecture, Dense, Mlp, Scaled};
+    /// let layers = vec![Dense::new(2, 2, vec![2.0, 1.0, 0.0, 3.0]), Dense::new(1, 2, vec![1.0; 2])];
+    /// let mlp = Mlp::from_layers(layers, Architecture::new(Activation::Linear)).unwrap();
+    /// let trace = mlp.forward(&Scaled::new(vec![1.0, 1.0]));
+    /// // up to the last hidden layer: J is the first matrix
+    /// assert_eq!(trace.jvp(&Scaled::new(vec![0.0, 1.0])).to_vec(), [1.0, 3.0]);
+    /// assert_eq!(trace.vjp(&Scaled::new(vec![1.0, 0.0])).to_vec(), [2.0, 1.0]);
+    /// ```
     pub fn jvp(&self, u: &Scaled) -> Scaled {
         single(&self.jvps(std::slice::from_ref(u))).clone()
     }
@@ -357,6 +369,17 @@ impl<'a> Trace<'a> {
     /// # Panics
     ///
     /// If `c` is not as long as the readout.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::activation::Activation;
+    /// use isometer::reference::{Architecture, Dense, Mlp, Scaled};
+    /// let layers = vec![Dense::new(1, 1, vec![2.0]), Dense::new(1, 1, vec![5.0])];
+    /// let mlp = Mlp::from_layers(layers, Architecture::new(Activation::Tanh)).unwrap();
+    /// let trace = mlp.forward(&Scaled::new(vec![0.25]));
+    /// let slope = 5.0 * (1.0 - 0.5f64.tanh().powi(2)) * 2.0;
+    /// assert!((trace.backward(&Scaled::new(vec![1.0])).input().get(0) - slope).abs() < 1e-14);
+    /// ```
     pub fn backward(&self, cotangent: &Scaled) -> Gradients<'_> {
         self.backward_batch(std::slice::from_ref(cotangent))
     }

@@ -41,6 +41,19 @@ impl Column {
 }
 
 /// Rows of text under named columns, remarks below, and the verdict as the last line.
+///
+/// # Examples
+/// ```
+/// use isometer::report::{Format, Style, table::{Column, Table}};
+/// let table = Table {
+///     columns: vec![Column::text("name"), Column::number("kappa")],
+///     rows: vec![vec!["a".into(), "3.0".into()]],
+///     verdict: "fine".into(),
+///     ..Table::default()
+/// };
+/// let text = String::from_utf8(table.render(Format::Markdown, &Style::PLAIN)).unwrap();
+/// assert!(text.lines().any(|l| l.starts_with('|') && l.contains("3.0")) && text.contains("fine"));
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Table {
     /// Columns, left to right.
@@ -164,6 +177,13 @@ impl Table {
 }
 
 /// Records quoted as in RFC 4180, one a line; the first is the header.
+///
+/// # Examples
+/// ```
+/// use isometer::report::table::csv;
+/// let records = [vec!["name".to_string(), "note".into()], vec!["a".into(), "1, 2".into()]];
+/// assert_eq!(csv(&records), b"name,note\na,\"1, 2\"\n");
+/// ```
 pub fn csv(records: &[Vec<String>]) -> Vec<u8> {
     let mut out = String::new();
     for record in records {

@@ -1,4 +1,7 @@
 //! A prediction held against the reference MLP.
+//!
+//! Start with [`check`]. [`Check::comparisons`] has a row for each number: predicted, measured, standard error,
+//! p-value.
 
 use super::comparison::{self, Comparison, asymptotic, exact, jacobian, judge};
 use super::histogram::Histogram;

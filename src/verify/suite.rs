@@ -64,6 +64,12 @@ impl Suite {
 ///
 /// # Panics
 /// Never: the descriptions are constants.
+///
+/// # Examples
+/// ```
+/// use isometer::verify::suite::grid;
+/// assert!(grid().len() > 10 && grid().iter().all(|case| case.model.validate().is_ok()));
+/// ```
 pub fn grid() -> Vec<Case> {
     let leaky = || Activation::LeakyRelu { slope: 0.2 };
     let case = |name, widths: &[usize], activation, init: &str, change: &dyn Fn(&mut Model)| {

@@ -1,8 +1,22 @@
-//! Statements found in print about alpha, gradients and initialization, each decided by a computation that is run when asked.
+//! Statements found in print about alpha, gradients and initialization, each decided by a computation that is run
+//! when asked.
 //!
-//! The evidence of a claim is a list of cases. In each the statement is tried and found right or wrong, and the case says whether it meets
-//! the condition of the verdict. [`Evidence::verdict`] follows from the cases alone, so a verdict that is written down cannot
-//! drift away from its computation.
+//! The evidence of a claim is a list of cases. In each the statement is tried and found right or wrong, and the
+//! case says whether it meets the condition of the verdict. [`Evidence::verdict`] follows from the cases alone, so
+//! a verdict that is written down cannot drift away from its computation. Start with [`all`] or [`find`], then
+//! [`Claim::evidence`].
+//!
+//! ```
+//! use isometer::verify::claims::{Case, Evidence, Verdict, find};
+//!
+//! let claim = find("large-alpha-vanishes").unwrap();
+//! assert_eq!(claim.verdict, Verdict::False);
+//! assert!(find("large-alpha-vanish").unwrap_err().nearest == claim.id);
+//!
+//! let case = |agrees, condition| Case { name: String::new(), figures: vec![], agrees, condition };
+//! let cases = vec![case(true, true), case(false, false)];
+//! assert_eq!(Evidence { cases }.verdict(), Some(Verdict::OnlyIf)); // right just where the condition holds
+//! ```
 
 mod alpha;
 mod cures;

@@ -48,6 +48,19 @@ pub fn law_of(laws: &Laws, quantity: Quantity) -> Option<&ProductLaw> {
 
 /// One exact law against a sample of `ln X`, `-inf` for zeros: `P(X = 0)`, mean and variance of `ln X`, three
 /// quantiles, the whole distribution function, and one moment of `X`.
+///
+/// # Examples
+/// ```
+/// use isometer::theory::laws::{Factor, ProductLaw};
+/// use isometer::verify::comparison::{exact::compare_law, judge};
+/// // the quantiles of an exponential law with mean 2, evenly spaced, as a sample
+/// let law = ProductLaw::new(&[(Factor::ChiSquare { n: 2, scale: 1.0 }, 1)]).unwrap();
+/// let sample = |mean: f64| -> Vec<f64> {
+///     (0..500).map(|k| (-mean * (1.0 - (f64::from(k) + 0.5) / 500.0).ln()).ln()).collect()
+/// };
+/// assert!(!judge(&mut compare_law("x", &law, &sample(2.0)), 0.001));
+/// assert!(judge(&mut compare_law("x", &law, &sample(3.0)), 0.001)); // another law is noticed
+/// ```
 pub fn compare_law(name: &str, law: &ProductLaw, ln_values: &[f64]) -> Vec<Comparison> {
     let key = |part: &str| format!("{name}.{part}");
     let mut sorted: Vec<f64> = ln_values

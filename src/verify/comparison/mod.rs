@@ -1,4 +1,8 @@
 //! One number of a prediction beside one of a measurement, and what the difference says.
+//!
+//! Predictions and measurements are different types, so they cannot change places. [`exact`] tests laws,
+//! [`asymptotic`] limits, by extrapolation over widths, [`jacobian`] the whole matrix; [`judge`] gives the verdicts
+//! of a table at one error rate.
 
 pub mod asymptotic;
 pub mod exact;
