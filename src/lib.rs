@@ -51,7 +51,7 @@
 //!
 //! # Reading order
 //!
-//! Imports point down this list only, so each module can be read with those above it.
+//! A module uses only those above it.
 //!
 //! 1. [`scale`]: magnitudes kept as logarithms, bounds with a direction, enclosures.
 //! 2. [`linalg`]: the numerical kernel. Begin with [`linalg::view`] (a matrix as it is stored) and

@@ -1,4 +1,6 @@
-//! What changed between two checkpoints, layer by layer.
+//! What changed between two checkpoints, layer by layer: which tensors are new or gone, by how much the others
+//! moved, whether the change has low rank (a merged adapter), how far the leading directions turned. Start with
+//! [`diff`]. Norms and counts as exact as f64 gives them, singular values estimates.
 
 use super::checkpoint::{Observer, Pass, Subject};
 use super::roles::{Named, Role, roles};

@@ -1,4 +1,19 @@
-//! What a tensor of a checkpoint is for, told from its name, its shape and its neighbours.
+//! What a tensor of a checkpoint is for, told from its name, its shape and its neighbours: by convention, not by
+//! proof.
+//!
+//! ```
+//! use isometer::audit::roles::{Named, Role, roles};
+//!
+//! // factors of a low-rank update are judged as their product
+//! let of = |tensors: &[(&str, [usize; 2])]| {
+//!     let named: Vec<Named<'_>> = tensors.iter().map(|(name, shape)| Named { name, shape }).collect();
+//!     roles(&named)
+//! };
+//! let found = of(&[("q.lora_A.weight", [4, 64]), ("q.lora_B.weight", [64, 4])]);
+//! assert!(found.iter().all(|r| r.as_str() == "low-rank-factor"));
+//! let plain = of(&[("mlp.fc.weight", [64, 64])]);
+//! assert!(matches!(plain[0], Role::Matrix(_)) && plain[0].is_judged());
+//! ```
 
 use std::collections::{HashMap, HashSet};
 

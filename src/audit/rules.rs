@@ -234,6 +234,13 @@ pub const RULES: [Rule; 21] = [
 ];
 
 /// The rule of that name.
+///
+/// # Examples
+/// ```
+/// use isometer::audit::rules::rule;
+/// let r = rule("ill-conditioned").unwrap();
+/// assert!(r.threshold.is_some() && !r.remedy.is_empty());
+/// ```
 pub fn rule(name: &str) -> Option<&'static Rule> {
     RULES.iter().find(|r| r.name == name)
 }
@@ -266,6 +273,14 @@ impl Policy {
 }
 
 /// One thing found.
+///
+/// # Examples
+/// ```
+/// use isometer::audit::rules::{Finding, Level};
+/// let f = Finding { rule: "inf", tensor: "fc.weight".into(), message: String::new() };
+/// assert_eq!(f.level(), Level::Error);
+/// assert!(!f.remedy().contains("TENSOR")); // the name is filled in
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finding {
     /// The rule.

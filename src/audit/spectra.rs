@@ -1,4 +1,8 @@
 //! Singular values of the matrices in a tensor, beside those of a random matrix of the same shape.
+//!
+//! A matrix of independent entries has singular values between `s (sqrt(m) - sqrt(n))` and `s (sqrt(m) + sqrt(n))`
+//! ([`marchenko_pastur`](crate::theory::marchenko_pastur)): what trained weights add to that is told by
+//! [`Baseline`]. [`measure`] estimates within a budget, [`certify`] proves the ends.
 
 use super::roles::{KernelLayout, Orientation, Role};
 use crate::bounds::operator::{OperatorOptions, operator_norm};

@@ -206,6 +206,17 @@ fn finish(
 ///
 /// # Errors
 /// [`StepError`].
+///
+/// # Examples
+/// ```
+/// use isometer::audit::steps::{Lars, Rule, lars};
+/// use isometer::linalg::view::MatrixRef;
+/// let zero = MatrixRef::row_major(&[0.0, 0.0], 1, 2).unwrap();
+/// let g = MatrixRef::row_major(&[3.0, 4.0], 1, 2).unwrap();
+/// let options = Lars { trust: 0.001, weight_decay: 0.0, learning_rate: 2.0 };
+/// let s = lars(&zero, &g, false, options).unwrap();
+/// assert_eq!((s.rule, s.ratio), (Rule::ZeroWeights, 1.0));
+/// ```
 pub fn lars(
     weights: &MatrixRef<'_>,
     gradient: &MatrixRef<'_>,

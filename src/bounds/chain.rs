@@ -185,6 +185,15 @@ impl Chain {
     }
 
     /// Layers `from..to` (counted from 0) as a chain of their own.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::bounds::{chain::Chain, slope::SlopeRange};
+    /// use isometer::linalg::view::MatrixRef;
+    /// let w = MatrixRef::row_major(&[2.0], 1, 1).unwrap();
+    /// let chain = Chain::new(&[w; 5], SlopeRange::IDENTITY).unwrap();
+    /// assert_eq!((chain.depth(), chain.segment(1, 4).depth()), (5, 3));
+    /// ```
     pub fn segment(&self, from: usize, to: usize) -> Chain {
         Chain {
             weights: self.weights[from..to].to_vec(),

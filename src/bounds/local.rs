@@ -247,6 +247,19 @@ pub(in crate::bounds) fn check_bias(
 /// # Errors
 ///
 /// Biases or an input that do not fit.
+///
+/// # Examples
+/// ```
+/// use isometer::bounds::{chain::Chain, local::norm_at, slope::SlopeRange};
+/// use isometer::linalg::view::MatrixRef;
+/// use isometer::network::activation::Activation;
+/// // relu(x - 1): off at 0, on at 2
+/// let layers = [MatrixRef::row_major(&[1.0], 1, 1).unwrap(); 2];
+/// let chain = Chain::new(&layers, SlopeRange::of(&Activation::Relu).unwrap()).unwrap();
+/// let biases = [Some(vec![-1.0]), None];
+/// let at = |x: f64| norm_at(&chain, &biases, &Activation::Relu, &[x]).unwrap().unwrap();
+/// assert!(at(0.0).is_zero() && (at(2.0).to_linear().unwrap() - 1.0).abs() < 1e-14);
+/// ```
 pub fn norm_at(
     chain: &Chain,
     biases: &[Option<Vec<f64>>],

@@ -99,6 +99,17 @@ pub enum OperatorError {
 /// See [`OperatorError`].
 ///
 /// Theorem: lanczos-polynomial-bound.
+///
+/// # Examples
+/// ```
+/// use isometer::bounds::operator::{OperatorError, OperatorOptions, operator_norm};
+/// use isometer::linalg::{operator::StoredMatrix, view::MatrixRef};
+/// let a = StoredMatrix::new(MatrixRef::row_major(&[0.0, 3.0, 4.0, 0.0], 2, 2).unwrap()).unwrap();
+/// let n = operator_norm(&a, &OperatorOptions::default()).unwrap();
+/// assert!(n.lower <= 4.0 && 4.0 <= n.upper && n.smallest_upper >= 3.0);
+/// let sure = OperatorOptions { failure_probability: 0.0, ..Default::default() };
+/// assert!(matches!(operator_norm(&a, &sure), Err(OperatorError::Probability(_))));
+/// ```
 pub fn operator_norm(
     op: &impl LinearOperator,
     options: &OperatorOptions,

@@ -4,6 +4,18 @@
 //! activation the bounds are on `|W_L ... W_1|`; with one on the Lipschitz constant of `W_L phi(... phi(W_1 x +
 //! b_1) ...) + b_L` in the Euclidean norm. [`Overview::slack_log10`] says how much is left between the best bound
 //! from above and from below.
+//!
+//! ```
+//! use isometer::bounds::overview::{OverviewOptions, overview};
+//! use isometer::linalg::view::MatrixRef;
+//!
+//! let shear = MatrixRef::row_major(&[1.0, 1.0, 0.0, 1.0], 2, 2).unwrap();
+//! let o = overview(&[shear; 8], None, &OverviewOptions::default()).unwrap();
+//! // the product is [[1, 8], [0, 1]], of norm 4 + sqrt 17, while the norms multiply to golden^8
+//! let ln = |b: Option<&isometer::bounds::Bound>| b.unwrap().value.ln();
+//! assert!((ln(o.upper.last()) - (4.0 + 17f64.sqrt()).ln()).abs() < 1e-9);
+//! assert!(ln(o.upper.first()) >= 8.0 * 1.618033988749894f64.ln());
+//! ```
 
 use super::chain::{Chain, ChainError};
 use super::lipschitz::{LipschitzOptions, lipschitz};

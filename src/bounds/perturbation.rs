@@ -15,6 +15,13 @@ use crate::scale::{Enclosure, LogScale};
 
 /// Interval of each singular value of `A + E` from those of `A`: `|sigma_i(A+E) - sigma_i(A)| <= |E|_2` (Weyl;
 /// Horn and Johnson, Matrix Analysis, corollary 7.3.5). Theorem: singular-value-perturbation.
+///
+/// # Examples
+/// ```
+/// use isometer::bounds::perturbation::weyl;
+/// let (lo, _) = weyl(0.1, 0.5);
+/// assert_eq!(lo, 0.0); // may have become singular
+/// ```
 pub fn weyl(singular_value: f64, norm_of_change: f64) -> (f64, f64) {
     let lo = (singular_value - norm_of_change).next_down().max(0.0);
     (lo, (singular_value + norm_of_change).next_up())
@@ -65,6 +72,15 @@ pub fn cond_after(
 /// their extreme singular values `(smallest, largest)`: a relative bound, which holds for the smallest values as
 /// well (Eisenstat and Ipsen, SIAM J. Numer. Anal. 32, 1995, theorem 3.3; Ostrowski). What rescaling
 /// rows, columns or whole layers by `alpha` can do. Theorem: multiplicative-perturbation.
+///
+/// # Examples
+/// ```
+/// use isometer::bounds::perturbation::multiplicative;
+/// // rows times 1/2 to 2, columns times 1 to 4
+/// let ln2 = 2f64.ln();
+/// let (lo, hi) = multiplicative((-ln2, ln2), (0.0, 2.0 * ln2));
+/// assert!((lo + ln2).abs() < 1e-15 && (hi - 3.0 * ln2).abs() < 1e-14);
+/// ```
 pub fn multiplicative(left: (f64, f64), right: (f64, f64)) -> (f64, f64) {
     (left.0 + right.0, left.1 + right.1)
 }

@@ -43,6 +43,18 @@ const SEGMENT_FLOPS: f64 = 2e10;
 /// # Errors
 ///
 /// [`ChainError`].
+///
+/// # Examples
+/// ```
+/// use isometer::bounds::product::upper_bounds;
+/// use isometer::linalg::view::MatrixRef;
+/// let w = MatrixRef::row_major(&[2.0, 1.0, 1.0, 2.0], 2, 2).unwrap();
+/// // symmetric with one sign: norms multiply, and absolute values are as good
+/// let all = upper_bounds(&[w; 3]).unwrap();
+/// assert!(all.iter().all(|b| b.value.to_linear().unwrap() >= 27.0 - 1e-9));
+/// let best = all.iter().map(|b| b.value.ln()).fold(f64::INFINITY, f64::min);
+/// assert!((best - 27f64.ln()).abs() < 1e-12);
+/// ```
 pub fn upper_bounds(layers: &[MatrixRef<'_>]) -> Result<Vec<Bound>, ChainError> {
     let chain = Chain::new(layers, SlopeRange::IDENTITY)?;
     if chain.vanishes() {
@@ -270,6 +282,15 @@ fn segments(chain: &Chain) -> f64 {
 /// # Errors
 ///
 /// [`ChainError`].
+///
+/// # Examples
+/// ```
+/// use isometer::bounds::product::lower_bounds;
+/// use isometer::linalg::view::MatrixRef;
+/// let w = MatrixRef::row_major(&[2.0, 1.0, 1.0, 2.0], 2, 2).unwrap();
+/// let best = lower_bounds(&[w; 3]).unwrap().iter().map(|b| b.value.ln()).fold(f64::NEG_INFINITY, f64::max);
+/// assert!(best <= 27f64.ln() && best > 27f64.ln() - 1e-6);
+/// ```
 pub fn lower_bounds(layers: &[MatrixRef<'_>]) -> Result<Vec<Bound>, ChainError> {
     let chain = Chain::new(layers, SlopeRange::IDENTITY)?;
     let mut found = Vec::new();

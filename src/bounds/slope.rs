@@ -2,6 +2,16 @@
 //!
 //! Upper bounds of a network need nothing else of its activation: a slope between `lower` and `upper` everywhere,
 //! rounded outward ([`SlopeRange::of`], certified).
+//!
+//! ```
+//! use isometer::bounds::slope::{SlopeError, SlopeRange};
+//! use isometer::network::activation::Activation;
+//!
+//! let leaky = SlopeRange::of(&Activation::LeakyRelu { slope: -0.5 }).unwrap();
+//! assert_eq!((leaky.lower, leaky.upper, leaky.lipschitz()), (-0.5, 1.0, 1.0));
+//! let squared: Activation = "squared_relu".parse().unwrap();
+//! assert!(matches!(SlopeRange::of(&squared), Err(SlopeError::Unbounded { .. })));
+//! ```
 
 use crate::network::activation::Activation;
 use thiserror::Error;

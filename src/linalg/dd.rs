@@ -57,6 +57,13 @@ pub fn two_prod(a: f64, b: f64) -> (f64, f64) {
 }
 
 /// A double-double number.
+///
+/// # Examples
+/// ```
+/// use isometer::linalg::dd::Dd;
+/// let third = Dd::from(1.0) / Dd::from(3.0);
+/// assert!(third.lo != 0.0 && (third * Dd::from(3.0) - Dd::from(1.0)).to_f64().abs() < 1e-31);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Dd {
     /// Leading part: the number rounded to nearest.

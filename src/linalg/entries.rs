@@ -269,6 +269,13 @@ fn of_bytes(element: ElementType, bytes: &[u8]) -> Entries {
 
 /// Counts over all entries. On all threads where the entries lie in a file or buffer without gaps; memory is
 /// read once.
+///
+/// # Examples
+/// ```
+/// use isometer::linalg::{entries::entries, view::MatrixRef};
+/// let e = entries(&MatrixRef::row_major(&[2.0; 6], 2, 3).unwrap());
+/// assert!(e.constant && e.nonfinite() == 0 && e.first_nonfinite.is_none());
+/// ```
 pub fn entries(a: &MatrixRef<'_>) -> Entries {
     let parts = a.components();
     let mut found = match a.gapless_bytes() {

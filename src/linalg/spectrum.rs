@@ -111,6 +111,13 @@ impl Spectrum {
     }
 
     /// The spectrum of a multiple of the matrix by a finite factor that is not negative.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::{spectrum::spectrum, view::MatrixRef};
+    /// let a = MatrixRef::row_major(&[2.0, 0.0, 0.0, 1.0], 2, 2).unwrap();
+    /// assert!((spectrum(&a, 2.0).unwrap().scaled(0.25).linear(0) - 0.5).abs() < 1e-14);
+    /// ```
     pub fn scaled(mut self, factor: f64) -> Spectrum {
         self.values.iter_mut().for_each(|x| *x *= factor);
         self.error *= match self.method {
@@ -330,6 +337,15 @@ impl Directions {
 ///
 /// # Panics
 /// If the inner dimensions differ.
+///
+/// # Examples
+/// ```
+/// use isometer::linalg::{spectrum::of_factors, view::MatrixRef};
+/// let up = MatrixRef::row_major(&[1.0, 0.0, 0.0, 2.0, 0.0, 0.0], 3, 2).unwrap();
+/// let down = MatrixRef::row_major(&[3.0, 0.0, 0.0, 0.0, 0.0, 4.0], 2, 3).unwrap();
+/// let s = of_factors(&up, &down).unwrap(); // diag(1, 2) times rows of lengths 3 and 4
+/// assert!((s.linear(0) - 8.0).abs() < 1e-12 && (s.linear(1) - 3.0).abs() < 1e-12);
+/// ```
 pub fn of_factors(up: &MatrixRef<'_>, down: &MatrixRef<'_>) -> Result<Spectrum, SingularError> {
     assert_eq!(up.cols(), down.rows(), "inner dimensions");
     let (rows, cols) = (up.rows(), down.cols());

@@ -39,6 +39,14 @@ impl MatrixRef<'_> {
     ///
     /// # Errors
     /// The first entry that is NaN or infinite.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::view::MatrixRef;
+    /// let a = MatrixRef::row_major(&[3.0, 4.0], 2, 1).unwrap();
+    /// let w = a.widen().unwrap();
+    /// assert_eq!(w.mat[(1, 0)] * 2f64.powi(w.exponent as i32), 4.0);
+    /// ```
     pub fn widen(&self) -> Result<Widened, NonFinite> {
         let Some(max) = self.scan() else {
             return Err(self.first_nonfinite().unwrap_or(NonFinite {

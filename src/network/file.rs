@@ -445,6 +445,13 @@ impl Model {
     /// Keys: `widths` (or `depth`, `width` and, where it differs, `input`), `activation`, `init`, `bias`,
     /// `alpha`, `alpha_at`, `normalization`, `normalization_after`, `residual`, `dropout`, `readout`,
     /// `number_format`, `tied`. `sigma_w2` and `sigma_b2` are read as well, in place of `init` and `bias`.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::{Model, activation::Activation};
+    /// let text = Model::new(vec![4, 3], Activation::Gelu).to_toml();
+    /// assert!(text.contains("widths = [4, 3]") && text.contains("activation = \"gelu\""));
+    /// ```
     pub fn to_toml(&self) -> String {
         let quoted = |x: &dyn fmt::Display| toml::Value::String(x.to_string()).to_string();
         let float = |x: f64| toml::Value::Float(x).to_string();

@@ -1,4 +1,12 @@
 //! The other way round: the line of PyTorch or Keras that sets up an initializer.
+//!
+//! ```
+//! use isometer::network::{WeightInit, activation::Activation, framework::{torch_code, torch_gain}};
+//!
+//! assert_eq!(torch_gain(&Activation::Relu), Some(2f64.sqrt()));
+//! let init = WeightInit::gaussian(2.0);
+//! assert_eq!(torch_code(&init, &Activation::Relu), "nn.init.normal_(layer.weight, std=math.sqrt(2 / layer.in_features))");
+//! ```
 
 use super::activation::Activation;
 use super::initializer::{

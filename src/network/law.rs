@@ -199,6 +199,13 @@ impl WeightLaw {
 
     /// Whether flipping the signs of any rows and any columns leaves the law of the matrix as it is,
     /// the hypothesis of the exact laws for gates.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::{WeightInit, activation::Activation};
+    /// let law = |text: &str| text.parse::<WeightInit>().unwrap().law(&Activation::Relu, 8, 8);
+    /// assert!(law("kaiming_normal").is_symmetric() && !law("torch:ones").is_symmetric());
+    /// ```
     pub fn is_symmetric(&self) -> bool {
         match self.kind {
             WeightKind::Gaussian | WeightKind::Uniform | WeightKind::Sparse { .. } => {

@@ -173,6 +173,25 @@ impl Mlp {
     /// # Panics
     ///
     /// If there is no such entry.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::formats::open_bytes;
+    /// use isometer::network::activation::Activation;
+    /// use isometer::reference::{Architecture, Layout, Mlp, Scaled, dense_layers};
+    /// let header = r#"{"fc1.weight":{"dtype":"F64","shape":[1,1],"data_offsets":[0,8]},
+    ///                 "fc2.weight":{"dtype":"F64","shape":[1,1],"data_offsets":[8,16]},
+    ///                 "fc1.bias":{"dtype":"F64","shape":[1],"data_offsets":[16,24]}}"#;
+    /// let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    /// bytes.extend(header.as_bytes());
+    /// for x in [2.0f64, 3.0, -1.0] {
+    ///     bytes.extend(x.to_le_bytes());
+    /// }
+    /// let file = open_bytes("net.safetensors", bytes).unwrap();
+    /// let architecture = Architecture::new(Activation::Relu);
+    /// let net = Mlp::from_checkpoint(&file, &dense_layers(&file), Layout::OutputsFirst, architecture).unwrap();
+    /// assert_eq!(net.mlp.forward(&Scaled::new(vec![4.0])).output().get(0), 21.0); // 3 relu(2 * 4 - 1)
+    /// ```
     pub fn from_checkpoint(
         collection: &Collection,
         order: &[usize],

@@ -37,6 +37,18 @@ pub enum DeferredError {
 }
 
 /// The sampler of deferred decisions.
+///
+/// # Examples
+/// ```
+/// use isometer::network::{Model, activation::Activation};
+/// use isometer::reference::{deferred::Deferred, measure::Sampler};
+/// let sampler = Deferred::new(&Model::new(vec![1000; 3], Activation::Relu), 1).unwrap();
+/// let mut a = vec![0.0; sampler.quantities().len()];
+/// let mut b = a.clone();
+/// sampler.sample(5, &mut a); // O(n) numbers a layer, not O(n^2)
+/// sampler.sample(5, &mut b);
+/// assert!(a == b && a[0].is_finite());
+/// ```
 #[derive(Clone, Debug)]
 pub struct Deferred {
     widths: Vec<usize>,

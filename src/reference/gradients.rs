@@ -162,6 +162,18 @@ impl<'a> Gradients<'a> {
     /// # Panics
     ///
     /// If there is no such layer.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::activation::Activation;
+    /// use isometer::reference::{Architecture, Dense, Mlp, Scaled};
+    /// let layers = vec![Dense::new(1, 1, vec![2.0]), Dense::new(1, 1, vec![3.0])];
+    /// let mlp = Mlp::from_layers(layers, Architecture::new(Activation::Relu)).unwrap();
+    /// let trace = mlp.forward(&Scaled::new(vec![1.0]));
+    /// let gradients = trace.backward(&Scaled::new(vec![1.0]));
+    /// let value = |l| gradients.euler(l).0 * 2f64.powi(gradients.euler(l).1 as i32);
+    /// assert_eq!((value(1), value(2)), (6.0, 6.0)); // homogeneous: y itself, for every layer
+    /// ```
     pub fn euler(&self, l: usize) -> (f64, i64) {
         let dense = self.trace.mlp().layer(l);
         let pairs = self.deltas(l).iter().zip(self.trace.weight_inputs(l));

@@ -258,6 +258,16 @@ impl Mlp {
     /// # Errors
     ///
     /// A wrong number of lists or factors.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::activation::Activation;
+    /// use isometer::reference::{Architecture, Dense, Mlp, Scaled};
+    /// let layers = vec![Dense::new(2, 1, vec![1.0, 1.0]), Dense::new(1, 2, vec![1.0, 1.0])];
+    /// let mlp = Mlp::from_layers(layers, Architecture::new(Activation::Relu)).unwrap();
+    /// let dropped = mlp.with_dropout(vec![vec![0.0, 2.0]]).unwrap(); // inverted dropout at 1/2
+    /// assert_eq!(dropped.forward(&Scaled::new(vec![3.0])).output().get(0), 6.0);
+    /// ```
     pub fn with_dropout(mut self, factors: Vec<Vec<f64>>) -> Result<Mlp, LayersError> {
         if factors.len() != self.depth {
             return Err(LayersError::TooFew {

@@ -119,6 +119,16 @@ impl Mlp {
     /// # Panics
     ///
     /// If the input is not as long as the network's, or if the network normalizes over a batch.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::activation::Activation;
+    /// use isometer::reference::{Architecture, Dense, Mlp, Scaled};
+    /// let layers = vec![Dense::new(1, 1, vec![1e200]), Dense::new(1, 1, vec![1e200])];
+    /// let mlp = Mlp::from_layers(layers, Architecture::new(Activation::Linear)).unwrap();
+    /// let y = mlp.forward(&Scaled::new(vec![1.0])).output().ln_square(); // 1e400 is no f64
+    /// assert!((y - 800.0 * 10f64.ln()).abs() < 1e-9);
+    /// ```
     pub fn forward(&self, input: &Scaled) -> Trace<'_> {
         self.forward_batch(std::slice::from_ref(input))
     }

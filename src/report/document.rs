@@ -1,4 +1,13 @@
 //! JSON values and the frame around every document: `schema`, `command`, `verdict`.
+//!
+//! ```
+//! use isometer::report::document::{bytes, frame, number};
+//!
+//! let mut map = frame(Some("cond"), "fine", "all is well");
+//! map.insert("kappa".into(), number(2.5));
+//! let text = String::from_utf8(bytes(map)).unwrap();
+//! assert!(text.starts_with("{\n") && text.contains("\"verdict\": \"fine\"") && text.contains("2.5"));
+//! ```
 
 use crate::linalg::condition::Measured;
 use crate::scale::Enclosure;

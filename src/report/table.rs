@@ -1,4 +1,17 @@
 //! One table, laid out as text, markdown or CSV.
+//!
+//! ```
+//! use isometer::report::{Format, Style, table::{Column, Table}};
+//!
+//! let table = Table {
+//!     columns: vec![Column::text("layer"), Column::number("kappa").expendable(1)],
+//!     rows: vec![vec!["fc".into(), "14.9".into()]],
+//!     verdict: "fine".into(),
+//!     ..Table::default()
+//! };
+//! let of = |width| String::from_utf8(table.render(Format::Table, &Style { width, colour: false })).unwrap();
+//! assert!(of(None).contains("14.9") && of(None).trim_end().ends_with("fine"));
+//! ```
 
 use super::{Format, Style};
 use comfy_table::{CellAlignment, ContentArrangement, Table as Layout, presets};

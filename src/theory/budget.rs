@@ -159,6 +159,16 @@ fn distribution(model: &Model, p: &Prediction) -> Result<Option<Cdf>, PredictErr
 ///
 /// # Errors
 /// [`PredictError`].
+///
+/// # Examples
+/// ```
+/// use isometer::network::{Model, activation::Activation};
+/// use isometer::theory::budget::budget;
+/// let b = budget(&Model::new(vec![32; 11], Activation::Relu), Some(1e-3)).unwrap();
+/// // He keeps the mean square: the mean never underflows, the typical gradient does
+/// assert!(b.formats.iter().all(|f| f.underflow.depth_mean == f64::INFINITY));
+/// assert!(b.formats.iter().all(|f| f.underflow.depth_typical.unwrap().is_finite()));
+/// ```
 pub fn budget(model: &Model, learning_rate: Option<f64>) -> Result<Budget, PredictError> {
     let p = predict(model, &Options::default())?;
     let law = distribution(model, &p)?;

@@ -107,6 +107,14 @@ pub struct Judgement {
 ///
 /// # Errors
 /// [`OptimisationError`] for curvature or momentum out of range.
+///
+/// # Examples
+/// ```
+/// use isometer::linalg::symmetric::Signed;
+/// use isometer::theory::{descent::converging_below, optimisation::Method};
+/// let limit = converging_below(Method::HeavyBall { beta: 0.5 }, Signed::point(4.0)).unwrap();
+/// assert!(limit.lo <= 0.75 && 0.75 <= limit.hi); // 2 (1 + beta) / lambda
+/// ```
 pub fn converging_below(method: Method, largest: Signed) -> Result<Signed, OptimisationError> {
     Ok(Signed {
         value: method.largest_step(largest.value)?,
@@ -149,6 +157,14 @@ fn outward(x: f64, largest: Signed, towards: i32) -> f64 {
 ///
 /// # Errors
 /// [`OptimisationError`] for momentum, or a learning rate that is not positive and finite.
+///
+/// # Examples
+/// ```
+/// use isometer::linalg::symmetric::Signed;
+/// use isometer::theory::{descent::{Outcome, judge}, optimisation::Method};
+/// let of = |step| judge(Method::GradientDescent, step, Signed::point(1.0), Signed::point(4.0)).unwrap().outcome;
+/// assert_eq!((of(0.2), of(0.4), of(0.6)), (Outcome::Converges, Outcome::Overshoots, Outcome::Diverges));
+/// ```
 pub fn judge(
     method: Method,
     step: f64,

@@ -1,4 +1,5 @@
-//! Order-to-chaos diagrams: growth of gradients over two parameters of a network.
+//! Order-to-chaos diagrams: growth of gradients over two parameters of a network. [`sigma`] has the variances as
+//! axes, [`depth_alpha`] depth and the multiplier. Width to infinity.
 
 use crate::network::activation::Activation;
 use crate::network::{AlphaAt, BiasLaw, Model, Normalization};

@@ -202,6 +202,15 @@ impl Table<'_> {
 ///
 /// # Errors
 /// [`FluctuationError`] names the layer.
+///
+/// # Examples
+/// ```
+/// use isometer::network::activation::Activation;
+/// use isometer::theory::fluctuation::{FluctuationLayer, fluctuations};
+/// let layer = |width| FluctuationLayer { width, sigma_w2: 1.5, sigma_b2: 0.1 };
+/// let var = |n| fluctuations(&Activation::Tanh, n, 1.0, &[layer(n); 8]).unwrap().var_ln_square;
+/// assert!((var(100) / var(400) - 4.0).abs() < 1e-9); // of order 1/width
+/// ```
 pub fn fluctuations(
     activation: &Activation,
     input: usize,

@@ -1,5 +1,16 @@
 //! Diagonals of the limiting kernels of a wide network: the Gaussian process of its outputs and
 //! the neural tangent kernel.
+//!
+//! ```
+//! use isometer::network::activation::Activation;
+//! use isometer::theory::{kernel::kernel, mean_field::LengthMap};
+//!
+//! // He-initialized ReLU: Theta' = q' + Theta, and the length stays at 2 |x|^2/n
+//! let he = LengthMap::new(Activation::Relu, 2.0, 0.0).unwrap();
+//! let k = kernel(&he, 9, 1.0);
+//! assert!((k.nngp.to_linear().unwrap() - 2.0).abs() < 1e-12);
+//! assert!((k.ntk.to_linear().unwrap() - 20.0).abs() < 1e-11);
+//! ```
 
 use crate::scale::LogScale;
 use crate::theory::mean_field::LengthMap;

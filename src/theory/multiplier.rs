@@ -46,6 +46,14 @@ pub struct Scaling {
 /// Powers of alpha in signals and in the gradients of weight matrix `layer` (from 1); gradients are
 /// evaluated at the scaled weights. With biases, or activations that are not homogeneous, there is no such law.
 /// Theorem: multiplier-powers.
+///
+/// # Examples
+/// ```
+/// use isometer::theory::multiplier::{Placement, scaling};
+/// // stored weights of layer 2 of 3 multiplied: its own gradient does not see the factor
+/// let s = scaling(Placement::Layer(2), 3, 2);
+/// assert_eq!((s.output, s.input_gradient, s.stored_gradient), (1, 1, 0));
+/// ```
 pub fn scaling(placement: Placement, layers: usize, layer: usize) -> Scaling {
     let all = layers as i64;
     match placement {
@@ -151,6 +159,14 @@ impl Optimizer {
 
     /// The run on `W = alpha w`, `alpha > 0`, that repeats a run on `w`: same function at every step. Exact; the trust ratio of
     /// LARS and LAMB as published, without a floor or clamp. Theorem: multiplier-equivalence.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::theory::multiplier::Optimizer;
+    /// let adam = Optimizer::Adam.equivalent();
+    /// assert_eq!((adam.learning_rate, adam.epsilon), (1, -1));
+    /// assert_eq!(Optimizer::Lars.equivalent().learning_rate, 0); // a trust ratio forgets the scale
+    /// ```
     pub fn equivalent(self) -> Equivalent {
         let learning_rate = match self {
             Optimizer::Sgd | Optimizer::Momentum => 2,

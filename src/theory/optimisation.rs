@@ -206,6 +206,15 @@ pub fn best_gradient_descent(smallest: f64, largest: f64) -> Result<Tuned, Optim
 ///
 /// # Errors
 /// [`OptimisationError::Curvature`].
+///
+/// # Examples
+/// ```
+/// use isometer::theory::optimisation::{Method, best_heavy_ball};
+/// let best = best_heavy_ball(1.0, 9.0).unwrap();
+/// assert!((best.rate - 0.5).abs() < 1e-14);
+/// let Method::HeavyBall { beta } = best.method else { panic!() };
+/// assert!((beta - 0.25).abs() < 1e-14); // the square of the rate
+/// ```
 pub fn best_heavy_ball(smallest: f64, largest: f64) -> Result<Tuned, OptimisationError> {
     curvatures(smallest, largest)?;
     let (a, b) = (smallest.sqrt(), largest.sqrt());

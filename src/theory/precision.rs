@@ -149,6 +149,14 @@ pub fn depth_to_threshold(
 /// `p_zero` the probability that it is. The direction is uniform and independent of the norm, as it is for the gradient with respect
 /// to the inputs of Gaussian weights: a squared element is the squared norm times a Beta(1/2, (n-1)/2)
 /// variable, `1/n` of it in the mean. Theorem: element-of-a-gradient.
+///
+/// # Examples
+/// ```
+/// use isometer::theory::precision::p_element_below;
+/// // the norm is 1 for certain: of a unit vector in 3 dimensions a coordinate is uniform on [-1, 1]
+/// let p = p_element_below(3, 0.0, 0.25f64.ln(), |x| f64::from(x >= 0.0));
+/// assert!((p.value - 0.25).abs() < 1e-6);
+/// ```
 pub fn p_element_below(
     n: usize,
     p_zero: f64,
@@ -230,6 +238,18 @@ pub enum LossScale {
 }
 
 /// Whether a single factor on the loss keeps the gradients of all layers between underflow and overflow.
+///
+/// # Examples
+/// ```
+/// use isometer::network::NumberFormat;
+/// use isometer::theory::precision::{LayerRange, LossScale, Subnormals, loss_scale};
+/// let ln2 = 2f64.ln();
+/// let tiny = LayerRange { ln_min: -60.0 * ln2, ln_max: -50.0 * ln2 };
+/// let large = LayerRange { ln_min: 0.0, ln_max: 0.0 };
+/// // f16 spans about 41 binary orders, these two layers 60
+/// let found = loss_scale(&[tiny, large], NumberFormat::F16, Subnormals::Kept);
+/// assert!(matches!(found, LossScale::Conflict { underflows: 0, overflows: 1, .. }));
+/// ```
 pub fn loss_scale(
     layers: &[LayerRange],
     format: NumberFormat,

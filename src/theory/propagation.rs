@@ -1,4 +1,17 @@
 //! Second moments of signals and gradients layer by layer, at finite depth and infinite width.
+//!
+//! [`layers`] takes each layer's variances, so that pyramids and changing activations of scale can be followed;
+//! logarithms, so that nothing overflows.
+//!
+//! ```
+//! use isometer::network::activation::Activation;
+//! use isometer::theory::propagation::layers;
+//!
+//! // linear layers of variances 4 and 1/4 undo each other
+//! let all = layers(&Activation::Linear, &[(4.0, 0.0), (0.25, 0.0)], 0.0).unwrap();
+//! assert!((all[0].q() - 4.0).abs() < 1e-14 && (all[1].q() - 1.0).abs() < 1e-14);
+//! assert!(all[1].ln_gradient.abs() < 1e-14);
+//! ```
 
 use crate::network::activation::Activation;
 use crate::scale::LogScale;
@@ -100,6 +113,14 @@ enum Panel {
 }
 
 /// Moments of an activation at any variance, also outside the range of `f64`.
+///
+/// # Examples
+/// ```
+/// use isometer::network::activation::Activation;
+/// use isometer::theory::propagation::Field;
+/// let m = Field::new(&Activation::Relu).at(-2000.0); // q = e^-2000, far below f64
+/// assert!((m.ln_second + 2000.0 + 2f64.ln()).abs() < 1e-9 && (m.ln_slope + 2f64.ln()).abs() < 1e-12);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Field<'a> {
     activation: &'a Activation,

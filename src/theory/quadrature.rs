@@ -3,6 +3,13 @@
 //! Gauss-Hermite is the wrong rule for activations: the poles of tanh at `i pi/2` hold it at 1e-7 even with
 //! 200 nodes. Panels that halve where needed reach rounding level, and kinks of the integrand are
 //! panel boundaries.
+//!
+//! ```
+//! use isometer::theory::quadrature::gaussian_averages;
+//!
+//! let [second, fourth] = gaussian_averages(|z| [z.powi(2), z.powi(4)], &[]);
+//! assert!((second.value - 1.0).abs() < 1e-13 && (fourth.value - 3.0).abs() < 1e-12);
+//! ```
 
 const HALF: usize = 10;
 
@@ -53,6 +60,15 @@ const MAX_DEPTH: usize = 48;
 const MAX_PANELS: usize = 20_000;
 
 /// An average with an estimate of its absolute error (truncation and rounding).
+///
+/// # Examples
+/// ```
+/// use isometer::theory::quadrature::Average;
+/// let (a, b) = (Average { value: 6.0, error: 0.06 }, Average { value: 2.0, error: 0.0 });
+/// let q = a.over(b);
+/// assert!(q.value == 3.0 && (q.error - 0.03).abs() < 1e-12);
+/// assert!((a.times(2.0).error - 0.12).abs() < 1e-12 && a.plus(1.0).value == 7.0);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Average {
     /// The value.

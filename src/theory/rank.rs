@@ -3,6 +3,15 @@
 //! With Gaussian weights the gates of a ReLU layer may be replaced by fair coins that are independent of
 //! everything else (Hanin, arXiv:1801.03744; symmetric biases do not change it), so `K_l` surviving
 //! units are binomial and the rank is that of a product of generic matrices.
+//!
+//! ```
+//! use isometer::theory::rank::{GatedLayer, RankLaw};
+//!
+//! // ReLU of width 8, 100 layers deep: some layer has few open gates, so most directions are lost
+//! let law = RankLaw::new(8, &vec![GatedLayer { width: 8, survive: 0.5 }; 100]).unwrap();
+//! assert!((law.p_zero() - (1.0 - (1.0 - 0.5f64.powi(8)).powi(100))).abs() < 1e-12);
+//! assert!(law.mean() < 1.5);
+//! ```
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,17 @@
 //! Residual streams `x' = x + beta (W phi(x) + b)` of infinite width.
+//!
+//! Width to infinity. Start with [`stream`].
+//!
+//! ```
+//! use isometer::network::{Residual, activation::Activation};
+//! use isometer::theory::{mean_field::LengthMap, residual::homogeneous_growth};
+//!
+//! let branch = LengthMap::new(Activation::Relu, 2.0, 0.0).unwrap();
+//! let over = |depth| homogeneous_growth(&branch, Residual::Constant(1.0), depth).unwrap();
+//! assert!((over(10) - 10.0 * 2f64.ln()).abs() < 1e-12); // every block doubles
+//! let tamed = homogeneous_growth(&branch, Residual::InverseSqrtDepth, 1000).unwrap();
+//! assert!(tamed < 1.0); // below e at any depth
+//! ```
 
 use crate::network::Residual;
 use crate::scale::LogScale;

@@ -2,6 +2,13 @@
 //!
 //! `statrs::function::gamma::digamma` loses digits near its root at 1.4616 and has no trigamma;
 //! the tests compare with it elsewhere.
+//!
+//! ```
+//! use isometer::theory::special::{digamma, trigamma};
+//!
+//! assert!((digamma(2.0) - digamma(1.0) - 1.0).abs() < 1e-15); // psi(x + 1) = psi(x) + 1/x
+//! assert!((trigamma(1.0) - trigamma(2.0) - 1.0).abs() < 1e-15);
+//! ```
 
 /// Asymptotic series are used from here on; smaller arguments are shifted up.
 const LARGE: f64 = 10.0;

@@ -174,6 +174,18 @@ pub fn sampler(
 ///
 /// # Errors
 /// [`CheckError`].
+///
+/// # Examples
+/// ```
+/// use isometer::network::{Model, activation::Activation};
+/// use isometer::reference::monte_carlo::Control;
+/// use isometer::verify::check::{Method, Options, check};
+/// let mut model = Model::new(vec![3; 3], Activation::Linear);
+/// model.weights = "orthogonal".parse().unwrap();
+/// let options = Options { samples: 300, method: Method::Matrices, ..Options::default() };
+/// let found = check(&model, &options, &Control::default()).unwrap();
+/// assert!(!found.disagrees() && found.requested == 300);
+/// ```
 pub fn check(model: &Model, options: &Options, control: &Control<'_>) -> Result<Check, CheckError> {
     validate(options)?;
     affordable(model, options)?;

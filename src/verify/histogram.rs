@@ -1,4 +1,5 @@
-//! Measured values beside the law predicted for them, in a bounded number of classes.
+//! Measured values beside the law predicted for them, in a bounded number of classes: what `isometer check --plot`
+//! draws.
 
 use crate::scale::Certainty;
 use crate::theory::laws::ProductLaw;

@@ -1,4 +1,13 @@
-//! Layers that act on single entries or average them: activations, dropout, pooling, embeddings.
+//! Layers that act on single entries or average them: activations, dropout, pooling, embeddings. Norms are exact
+//! unless windows of pooling overlap.
+//!
+//! ```
+//! use isometer::bounds::jacobian::elementwise::{activation, average_pooling, dropout};
+//! use isometer::network::activation::Activation;
+//!
+//! assert_eq!(activation(&Activation::Relu, &[-2.0, 3.0]).unwrap(), [0.0, 1.0]);
+//! assert_eq!((dropout(&[true, false], 0.5), average_pooling(4, 4)), (2.0, 0.5));
+//! ```
 
 use super::{JacobianError, checked};
 use crate::linalg::norms;

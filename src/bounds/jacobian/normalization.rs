@@ -1,5 +1,16 @@
 //! Layer, RMS and batch normalization: `y = gamma (x - mean) / s` with `s = sqrt(variance + eps)`, and its
 //! relatives.
+//!
+//! Every direction is divided by `s`, but for the mean, which is forgotten, and the length, which is kept only by
+//! `eps`: the Jacobian is `diag(gamma) (I - 1 1^T/n - y y^T/n) / s` at `eps = 0` and `y` the output before `gamma`.
+//!
+//! ```
+//! use isometer::bounds::jacobian::normalization::{layer, rms};
+//!
+//! let n = layer(&[2.0, 4.0, 6.0], &[], 0.0).unwrap(); // variance 8/3
+//! assert!((n.scale - (8.0 / 3.0f64).sqrt()).abs() < 1e-14 && (n.norm * n.scale - 1.0).abs() < 1e-14);
+//! assert!((rms(&[3.0, 4.0], &[], 0.0).unwrap().norm - 1.0 / 12.5f64.sqrt()).abs() < 1e-14);
+//! ```
 
 use super::{JacobianError, checked};
 

@@ -1,4 +1,14 @@
 //! `softmax`: `J = diag(p) - p p^T`.
+//!
+//! Exact to rounding; the norm is at most 1/2.
+//!
+//! ```
+//! use isometer::bounds::jacobian::softmax::{norm, softmax};
+//!
+//! let sharp = softmax(&[20.0, 0.0, 0.0]).unwrap();
+//! assert!(norm(&sharp).unwrap() < 1e-8); // a decided softmax passes no gradient
+//! assert!((norm(&softmax(&[0.0, 0.0]).unwrap()).unwrap() - 0.5).abs() < 1e-15);
+//! ```
 
 use super::{JacobianError, checked};
 

@@ -65,6 +65,18 @@ pub struct LipschitzBounds {
 }
 
 /// Bounds the Lipschitz constant of a chain from above.
+///
+/// # Examples
+/// ```
+/// use isometer::bounds::{chain::Chain, lipschitz::{LipschitzOptions, lipschitz}, slope::SlopeRange};
+/// use isometer::linalg::view::MatrixRef;
+/// use isometer::scale::Certainty;
+/// let w = MatrixRef::row_major(&[3.0, 0.0, 0.0, 1.0], 2, 2).unwrap();
+/// let chain = Chain::new(&[w, w], SlopeRange::new(0.0, 1.0).unwrap()).unwrap();
+/// let b = lipschitz(&chain, &LipschitzOptions::default());
+/// assert!(b.all.iter().all(|x| x.value >= b.best.value) && b.best.certainty == Certainty::Certified);
+/// assert!((b.best.value.to_linear().unwrap() - 9.0).abs() < 1e-6); // both units on
+/// ```
 pub fn lipschitz(chain: &Chain, options: &LipschitzOptions) -> LipschitzBounds {
     let naive = Bound {
         name: "product of norms",

@@ -206,6 +206,15 @@ impl Kernel {
     /// `torch.nn.utils.spectral_norm` divides by. The convolution's own norm is up to the root
     /// of the number of taps larger (Tsuzuku, Sato and Sugiyama, arXiv:1802.04034), and not below it
     /// divided by that root.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::convolution::{Kernel, Layout};
+    /// use isometer::linalg::view::MatrixRef;
+    /// let taps = MatrixRef::row_major(&[3.0, 4.0], 1, 2).unwrap();
+    /// let kernel = Kernel::new(&taps, &[1, 1, 2], Layout::OutputsFirst, 1).unwrap();
+    /// assert!((kernel.reshaped_norm().to_linear().unwrap().0 - 5.0).abs() < 1e-13); // the convolution has 7
+    /// ```
     pub fn reshaped_norm(&self) -> Enclosure {
         self.reshaped
     }

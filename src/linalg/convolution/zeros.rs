@@ -80,6 +80,19 @@ impl Convolution {
 
 /// A convolution, zero-padded or circular, as a map given by its products: signals with channels fastest,
 /// then width, then height. Entries are those of the kernel times `2^-exponent`.
+///
+/// # Examples
+/// ```
+/// use isometer::linalg::convolution::{Convolution, Geometry, Kernel, Layout, Padding, ZeroPadded};
+/// use isometer::linalg::{operator::LinearOperator, view::MatrixRef};
+/// let taps = MatrixRef::row_major(&[0.5, 0.5, 0.5], 1, 3).unwrap();
+/// let kernel = Kernel::new(&taps, &[1, 1, 3], Layout::OutputsFirst, 1).unwrap();
+/// let c = Convolution::new(kernel, Geometry { padding: Padding::Same, ..Geometry::torus(1, 3) }).unwrap();
+/// let mut y = [0.0; 3];
+/// ZeroPadded::new(&c).apply(&[1.0, 2.0, 4.0], &mut y);
+/// let unit = 2f64.powi(c.kernel().exponent() as i32); // entries are scaled
+/// assert_eq!(y.map(|v| v * unit), [1.5, 3.5, 3.0]);
+/// ```
 pub struct ZeroPadded<'a> {
     conv: &'a Convolution,
     /// Taps of each group.

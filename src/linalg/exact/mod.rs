@@ -185,6 +185,14 @@ impl IntegerMatrix {
 
     /// The smaller Gram matrix, `A^T A` or `A A^T`, of order `min(rows, cols)`: its eigenvalues
     /// are the squared singular values.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::{exact::IntegerMatrix, view::MatrixRef};
+    /// let g = IntegerMatrix::new(&MatrixRef::row_major(&[3.0, 4.0], 1, 2).unwrap()).unwrap().gram();
+    /// assert_eq!((g.rows(), g.cols(), g.exponent()), (1, 1, 0));
+    /// assert_eq!(g.entry(0, 0).to_string(), "25");
+    /// ```
     pub fn gram(&self) -> IntegerMatrix {
         let tall = self.rows >= self.cols;
         let n = self.rows.min(self.cols);

@@ -320,6 +320,16 @@ impl ProductSpectrum {
     /// Uncertainty of each log2 value that the storage format leaves: weights rounded with unit
     /// roundoff `eps` (2^-24 for f32, 2^-8 for bf16) may have been any within `eps` of theirs.
     /// First order; meaningful while well below 1.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::product::{MatrixChain, ProductOptions, spectrum};
+    /// use isometer::linalg::view::MatrixRef;
+    /// let layers = vec![MatrixRef::row_major(&[2.0, 0.0, 0.0, 0.5], 2, 2).unwrap(); 100];
+    /// let s = spectrum(&mut MatrixChain::new(&layers), &ProductOptions::default()).unwrap();
+    /// let error = s.log2_error(2f64.powi(-24)); // had the weights been f32
+    /// assert!(error.iter().all(|e| *e > 0.0 && *e < 1e-4));
+    /// ```
     pub fn log2_error(&self, eps: f64) -> Vec<f64> {
         self.sensitivity.iter().map(|s| eps * s / LN_2).collect()
     }

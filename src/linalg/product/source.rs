@@ -86,6 +86,25 @@ impl Layer {
 
 /// A chain of layers with random access. Layer 0 is applied first. A layer is read several times
 /// (a scan, a forward pass, a backward pass) and must be the same each time.
+///
+/// # Examples
+/// ```
+/// use isometer::linalg::product::{Layer, LayerSource, ProductOptions, spectrum};
+/// /// `diag(k + 1, 1)` for layer `k`: a product of norm `depth!`.
+/// struct Growing(usize);
+/// impl LayerSource for Growing {
+///     type Error = std::convert::Infallible;
+///     fn depth(&self) -> usize {
+///         self.0
+///     }
+///     fn read(&mut self, k: usize, into: &mut Layer) -> Result<(), Self::Error> {
+///         into.reset(2, 2).copy_from_slice(&[(k + 1) as f64, 0.0, 0.0, 1.0]);
+///         Ok(())
+///     }
+/// }
+/// let s = spectrum(&mut Growing(10), &ProductOptions::default()).unwrap();
+/// assert!((s.log2_norm() - 3628800f64.log2()).abs() < 1e-9);
+/// ```
 pub trait LayerSource {
     /// Why a layer could not be read.
     type Error: std::error::Error + Send + Sync + 'static;

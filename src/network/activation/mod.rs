@@ -362,6 +362,13 @@ impl Activation {
     }
 
     /// Points where `phi` or one of its derivatives jumps, ascending; analytic between them.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::activation::Activation;
+    /// assert_eq!(Activation::Relu6.kinks(), [0.0, 6.0]);
+    /// assert!(Activation::Tanh.kinks().is_empty());
+    /// ```
     pub fn kinks(&self) -> Vec<f64> {
         match self {
             Activation::Relu

@@ -313,6 +313,14 @@ impl WeightInit {
     /// # Errors
     ///
     /// Where the initializer fixes the variance itself.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::{WeightInit, activation::Activation};
+    /// let init: WeightInit = "orthogonal".parse().unwrap();
+    /// let wider = init.with_sigma_w2(4.0).unwrap();
+    /// assert_eq!(wider.law(&Activation::Tanh, 8, 8).sigma_w2, 4.0);
+    /// ```
     pub fn with_sigma_w2(self, sigma_w2: f64) -> Result<WeightInit, InitError> {
         let ensemble = match self {
             WeightInit::Normal {

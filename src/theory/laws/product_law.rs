@@ -22,6 +22,17 @@ pub struct Uncertain {
 ///
 /// In total over all factors, per squared norm. Quantities named `ln_mean_square` and `kurtosis_ratio` count
 /// the zeros; everything about the logarithm is conditional on a non-zero value.
+///
+/// # Examples
+/// ```
+/// use isometer::theory::laws::{Factor, ProductLaw};
+/// // an exponential variable of mean 2: ln X has mean ln 2 - gamma and variance pi^2/6
+/// let law = ProductLaw::new(&[(Factor::ChiSquare { n: 2, scale: 1.0 }, 1)]).unwrap();
+/// assert!((law.mean_ln_square() - (2f64.ln() - 0.5772156649015329)).abs() < 1e-13);
+/// assert!((law.var_ln_square() - std::f64::consts::PI.powi(2) / 6.0).abs() < 1e-13);
+/// assert!((law.kurtosis_ratio() - 2.0).abs() < 1e-13 && law.p_zero() == 0.0);
+/// assert!((law.survival_ln_square(2f64.ln()).value - (-1f64).exp()).abs() < 1e-11);
+/// ```
 #[derive(Clone)]
 pub struct ProductLaw {
     ln_mean_square: f64,

@@ -7,6 +7,18 @@
 //!
 //! Start with [`predict`]; [`gradient_law`] and [`laws`] give the exact laws at any point, [`growth`] the cheapest
 //! answer.
+//!
+//! ```
+//! use isometer::network::{Model, activation::Activation};
+//! use isometer::theory::predict::{Options, predict};
+//!
+//! // a tanh network of one tenth the critical variance
+//! let mut model = Model::new(vec![256; 31], Activation::Tanh);
+//! model.weights = "gaussian:sigma_w2=0.1".parse().unwrap();
+//! let p = predict(&model, &Options::default()).unwrap();
+//! assert_eq!((p.verdict.as_str(), p.mean_field.phase.as_str()), ("vanishing", "ordered"));
+//! assert!((p.mean_field.chi_1.unwrap() - 0.1).abs() < 1e-9);
+//! ```
 
 mod exact;
 mod field;
@@ -131,6 +143,16 @@ pub fn gradient_law(model: &Model) -> Result<Option<(ProductLaw, Certainty)>, Pr
 ///
 /// # Errors
 /// [`PredictError`].
+///
+/// # Examples
+/// ```
+/// use isometer::network::{Model, activation::Activation};
+/// use isometer::theory::predict::{element_law, gradient_law};
+/// let model = Model::new(vec![8; 4], Activation::Relu);
+/// let (whole, _) = gradient_law(&model).unwrap().unwrap();
+/// let one = element_law(&model).unwrap().unwrap(); // one of 8 inputs has an eighth of the mean square
+/// assert!((whole.ln_mean_square() - one.ln_mean_square() - 8f64.ln()).abs() < 1e-12);
+/// ```
 pub fn element_law(model: &Model) -> Result<Option<ProductLaw>, PredictError> {
     model.validate()?;
     exact::element_law(&Setting::new(model)?)
@@ -158,6 +180,14 @@ pub struct Laws {
 ///
 /// # Errors
 /// [`PredictError`].
+///
+/// # Examples
+/// ```
+/// use isometer::network::{Model, activation::Activation};
+/// use isometer::theory::predict::laws;
+/// let found = laws(&Model::new(vec![8; 4], Activation::Relu), &[1, 4]).unwrap().unwrap();
+/// assert!(found.jvp.ln_mean_square().abs() < 1e-12 && found.weight_gradients.len() == 2);
+/// ```
 pub fn laws(model: &Model, layers: &[usize]) -> Result<Option<Laws>, PredictError> {
     model.validate()?;
     exact::laws(&Setting::new(model)?, layers)
@@ -178,6 +208,14 @@ pub struct GradientBand {
 ///
 /// # Errors
 /// [`PredictError`].
+///
+/// # Examples
+/// ```
+/// use isometer::network::{Model, activation::Activation};
+/// use isometer::theory::predict::gradient_bands;
+/// let bands = gradient_bands(&Model::new(vec![8; 6], Activation::Relu)).unwrap();
+/// assert!(bands.iter().all(|b| b.ln_square.0 < b.ln_square.1) && bands.iter().any(|b| b.layer == 1));
+/// ```
 pub fn gradient_bands(model: &Model) -> Result<Vec<GradientBand>, PredictError> {
     model.validate()?;
     exact::gradient_bands(&Setting::new(model)?)

@@ -291,6 +291,17 @@ impl Product<'_> {
 ///
 /// # Errors
 /// [`SpectrumError::Empty`] without layers, [`SpectrumError::Weights`] for a variance that is not positive.
+///
+/// # Examples
+/// ```
+/// use isometer::network::activation::Activation;
+/// use isometer::theory::spectrum::{Ensemble, LayerGroup, SquaredSlopes, ln_edge_relu_gaussian, spectrum};
+/// let slopes = SquaredSlopes::new(&Activation::Relu, 1.0).unwrap();
+/// let layers = LayerGroup { ensemble: Ensemble::Gaussian, sigma_w2: 2.0, slopes, count: 5 };
+/// let s = spectrum(&[layers]).unwrap();
+/// assert!((s.upper.ln - ln_edge_relu_gaussian(5, 0.5)).abs() < 1e-8); // the closed form
+/// assert!(s.ln_mean.abs() < 1e-12);
+/// ```
 pub fn spectrum(groups: &[LayerGroup]) -> Result<Spectrum, SpectrumError> {
     check(groups)?;
     let means: Vec<f64> = groups.iter().map(|g| g.slopes.moment(1).value).collect();

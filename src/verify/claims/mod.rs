@@ -227,6 +227,12 @@ pub struct UnknownClaim {
 ///
 /// # Errors
 /// [`UnknownClaim`] with the nearest name.
+///
+/// # Examples
+/// ```
+/// use isometer::verify::claims::{all, find};
+/// assert!(all().iter().all(|c| find(c.id).unwrap().verdict == c.verdict));
+/// ```
 pub fn find(id: &str) -> Result<Claim, UnknownClaim> {
     let mut claims = all();
     if let Some(at) = claims.iter().position(|c| c.id == id) {

@@ -36,6 +36,14 @@ pub struct Run {
 /// The model at one, two and four times its widths. Weights of a fixed deviation are divided by the root of that
 /// factor, by way of alpha, so that the limit exists; where alpha is bound to one layer or to a multiplier, the
 /// model alone.
+///
+/// # Examples
+/// ```
+/// use isometer::network::{Model, activation::Activation};
+/// use isometer::verify::comparison::asymptotic::family;
+/// let widths: Vec<usize> = family(&Model::new(vec![8; 3], Activation::Tanh)).iter().map(|m| m.widths[1]).collect();
+/// assert_eq!(widths, [8, 16, 32]);
+/// ```
 pub fn family(model: &Model) -> Vec<Model> {
     let grown = |wide: &Model| {
         let ratio = |l: usize| wide.layer(l).weight.sigma_w2 / model.layer(l).weight.sigma_w2;
