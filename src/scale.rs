@@ -136,6 +136,12 @@ impl LogScale {
     }
 
     /// From a base-2 logarithm; `None` for NaN.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::scale::LogScale;
+    /// assert!((LogScale::from_log2(-3.0).unwrap().to_linear().unwrap() - 0.125).abs() < 1e-15);
+    /// ```
     pub fn from_log2(log2: f64) -> Option<LogScale> {
         LogScale::from_ln(log2 * std::f64::consts::LN_2)
     }
@@ -173,6 +179,12 @@ impl LogScale {
     }
 
     /// Base-10 logarithm.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::scale::LogScale;
+    /// assert!((LogScale::from_ln(-1e5).unwrap().log10() + 43429.44819032518).abs() < 1e-9);
+    /// ```
     pub fn log10(self) -> f64 {
         self.ln / std::f64::consts::LN_10
     }
@@ -335,10 +347,24 @@ impl UpperBound {
         self.0
     }
     /// Sum, rounded up.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::scale::UpperBound;
+    /// let third = UpperBound::new(1.0 / 3.0).unwrap();
+    /// assert!(third.plus(third).plus(third).get() > 1.0); // never below the sum
+    /// ```
     pub fn plus(self, other: UpperBound) -> UpperBound {
         UpperBound((self.0 + other.0).next_up())
     }
     /// Product, rounded up (`0 * inf` is `inf`: nothing is known about the second factor).
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::scale::UpperBound;
+    /// let zero = UpperBound::new(0.0).unwrap();
+    /// assert_eq!(zero.times(UpperBound::INFINITE), UpperBound::INFINITE);
+    /// ```
     pub fn times(self, other: UpperBound) -> UpperBound {
         let p = self.0 * other.0;
         UpperBound(if p.is_nan() {
@@ -348,6 +374,14 @@ impl UpperBound {
         })
     }
     /// Quotient by a lower bound, rounded up; infinite when the lower bound is zero.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::scale::{LowerBound, UpperBound};
+    /// let one = UpperBound::new(1.0).unwrap();
+    /// assert!(one.over(LowerBound::new(3.0).unwrap()).get() > 1.0 / 3.0);
+    /// assert_eq!(one.over(LowerBound::ZERO), UpperBound::INFINITE);
+    /// ```
     pub fn over(self, below: LowerBound) -> UpperBound {
         if below.0 == 0.0 {
             return UpperBound(f64::INFINITY);
@@ -381,6 +415,13 @@ impl LowerBound {
         LowerBound((self.0 + other.0).next_down().max(0.0))
     }
     /// Difference with an upper bound, rounded down and clipped at zero.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::scale::{LowerBound, UpperBound};
+    /// let small = LowerBound::new(0.1).unwrap();
+    /// assert_eq!(small.minus(UpperBound::new(0.5).unwrap()), LowerBound::ZERO); // clipped
+    /// ```
     pub fn minus(self, other: UpperBound) -> LowerBound {
         let d = self.0 - other.0;
         LowerBound(if d.is_nan() {
@@ -399,6 +440,13 @@ impl LowerBound {
         })
     }
     /// Quotient by an upper bound, rounded down; zero when the upper bound is infinite.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::scale::{LowerBound, UpperBound};
+    /// let q = LowerBound::new(1.0).unwrap().over(UpperBound::new(3.0).unwrap());
+    /// assert!(q.get() < 1.0 / 3.0 && q.get() > 0.333333);
+    /// ```
     pub fn over(self, above: UpperBound) -> LowerBound {
         let q = self.0 / above.0;
         LowerBound(if q.is_nan() {
@@ -435,6 +483,15 @@ pub fn ldexp_down(m: f64, e: i64) -> f64 {
 }
 
 /// `m * 2^e` rounded up (for non-negative `m`).
+///
+/// # Examples
+/// ```
+/// use isometer::scale::{ldexp_down, ldexp_up};
+/// // 1 + 2^-52 does not fit among the subnormal numbers
+/// let x = 1.0 + f64::EPSILON;
+/// assert!(ldexp_down(x, -1070) < ldexp_up(x, -1070));
+/// assert_eq!(ldexp_up(x, 10), 1024.0 * x); // exact
+/// ```
 pub fn ldexp_up(m: f64, e: i64) -> f64 {
     let x = ldexp(m, e);
     if e == 0 || m == 0.0 || ldexp(x, -e) == m && x.is_finite() {

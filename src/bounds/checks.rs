@@ -200,6 +200,15 @@ impl GradientBudget {
     /// # Errors
     ///
     /// [`Violation`].
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::bounds::checks::{GradientBudget, Violation};
+    /// use isometer::linalg::view::MatrixRef;
+    /// let (w, big) = (MatrixRef::row_major(&[1.0], 1, 1).unwrap(), MatrixRef::row_major(&[9.0], 1, 1).unwrap());
+    /// let Err(error) = GradientBudget::at_most(2.0).check(&[w, big, w]) else { panic!() };
+    /// assert!(!matches!(error, Violation::Condition { .. }) && error.to_string().contains('2')); // the worst layer
+    /// ```
     pub fn check(&self, layers: &[MatrixRef<'_>]) -> Result<(), Violation> {
         let upper = product::upper_bounds(layers)?;
         let Some(best) = upper

@@ -57,6 +57,15 @@ impl Overview {
     }
 
     /// `log10` of the tightest upper bound over the largest lower one; `None` without a lower one.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::bounds::overview::{OverviewOptions, overview};
+    /// use isometer::linalg::view::MatrixRef;
+    /// let turn = MatrixRef::row_major(&[0.0, -10.0, 10.0, 0.0], 2, 2).unwrap();
+    /// let o = overview(&[turn; 3], None, &OverviewOptions::default()).unwrap();
+    /// assert!(o.slack_log10().unwrap().abs() < 1e-9); // bounds meet at 1000
+    /// ```
     pub fn slack_log10(&self) -> Option<f64> {
         let upper = self.upper.last()?.value.log10();
         let lower = self.lower.last()?.value.log10();

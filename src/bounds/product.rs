@@ -429,6 +429,13 @@ impl Majorization {
 
     /// Upper bound of `ln sigma_k(J)`, `k` from 1: values descend, so the k-th is at most the geometric mean
     /// of the first `k`.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::bounds::product::Majorization;
+    /// let m = Majorization::of(&[vec![3.0, 1.0], vec![2.0, 0.0]]);
+    /// assert_eq!(m.ln_upper(2), Some(3.0)); // (3 + 2 + 1 + 0) / 2
+    /// ```
     pub fn ln_upper(&self, k: usize) -> Option<f64> {
         let sums = self.partial_sums.get(..k).filter(|s| !s.is_empty())?;
         let means = sums.iter().enumerate().map(|(i, s)| s / (i + 1) as f64);

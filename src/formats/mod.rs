@@ -99,6 +99,14 @@ pub struct Collection {
 
 impl Collection {
     /// All tensors, readable or skipped, in file order.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::formats::{Content, SkipReason, Source, open};
+    /// let file = open(&Source::path("tests/data/checkpoints/silero_vad_16k.safetensors")).unwrap();
+    /// let skipped = file.entries().iter().filter(|e| matches!(e.content(), Content::Skip(SkipReason::OneDimensional)));
+    /// assert!(skipped.count() > 0 && file.entries().len() > 5); // biases are listed, too
+    /// ```
     pub fn entries(&self) -> &[Entry] {
         &self.entries
     }

@@ -27,6 +27,14 @@ impl Source {
     }
 
     /// One tensor of a file or directory.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::formats::{Source, open};
+    /// let name = "conv1.weight";
+    /// let source = Source::tensor("tests/data/checkpoints/silero_vad_16k.safetensors", name);
+    /// assert_eq!((source.tensor_name(), open(&source).unwrap().entries()[0].stored_name()), (Some(name), name));
+    /// ```
     pub fn tensor(path: impl Into<PathBuf>, name: impl Into<String>) -> Source {
         Source {
             place: Place::Path(path.into()),

@@ -212,6 +212,13 @@ impl Entry {
 
     /// Bytes of the tensor's numbers as stored, once decompressed; `None` where numbers are text or
     /// their size is not known.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::formats::{Source, open};
+    /// let source = Source::tensor("tests/data/checkpoints/silero_vad_16k.safetensors", "conv1.weight");
+    /// assert_eq!(open(&source).unwrap().entries()[0].bytes(), Some(128 * 129 * 3 * 4)); // f32
+    /// ```
     pub fn bytes(&self) -> Option<u64> {
         self.bytes
     }

@@ -167,7 +167,9 @@ impl From<SingularError> for ConditionError {
     }
 }
 
-/// Condition number of a stored matrix: at least 1, and that of any multiple of it.
+/// Condition number of an `m x n` matrix as stored, with its limits: `sigma_max / sigma_min` of the `min(m, n)`
+/// singular values for [`Norm::Two`], `|A| |A^-1|` for the others, which want a square matrix. At least 1, and that
+/// of any multiple of the matrix. The limits are proved for [`Effort::Certified`] and predicted otherwise.
 ///
 /// Theorems: certified-enclosures, condition-at-least-one, condition-of-multiples.
 ///
@@ -181,7 +183,7 @@ impl From<SingularError> for ConditionError {
 ///
 /// let a = MatrixRef::row_major(&[2.0, 0.0, 1.0, 1.0], 2, 2).unwrap();
 /// let options = ConditionOptions { norm: Norm::One, ..Default::default() };
-/// // |A|_1 |A^-1|_1 = 3 * 1.5 (the column sums of A^-1 = [[1/2, 0], [-1/2, 1]] are 1 and 1)
+/// // |A|_1 |A^-1|_1 = 3 * 1 (the column sums of |A^-1|, [[1/2, 0], [1/2, 1]], are 1 and 1)
 /// let (kappa, ..) = condition(&a, &options).unwrap().cond.enclosure.to_linear().unwrap();
 /// assert!((kappa - 3.0).abs() < 1e-12);
 /// ```

@@ -46,6 +46,12 @@ impl ElementType {
     }
 
     /// Unit roundoff `u` of one real component: half the spacing of numbers near 1.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::element::ElementType;
+    /// assert_eq!(ElementType::F64.unit_roundoff(), f64::EPSILON / 2.0);
+    /// ```
     pub fn unit_roundoff(self) -> f64 {
         match self {
             ElementType::F8E4M3 => 2f64.powi(-4),

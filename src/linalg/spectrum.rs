@@ -60,6 +60,14 @@ pub struct Spectrum {
 
 impl Spectrum {
     /// Value `i` with its predicted limits.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::{spectrum::spectrum, view::MatrixRef};
+    /// let s = spectrum(&MatrixRef::row_major(&[3.0, 0.0, 0.0, 2.0], 2, 2).unwrap(), 3.0).unwrap();
+    /// let (value, lo, hi) = s.value(1).enclosure.to_linear().unwrap();
+    /// assert!(lo <= 2.0 && 2.0 <= hi && (value - 2.0).abs() < 1e-12);
+    /// ```
     pub fn value(&self, i: usize) -> Measured {
         let x = self.values[i];
         let (lo, hi) = match self.method {

@@ -91,6 +91,13 @@ pub struct Parallel {
 
 impl Structure {
     /// Whether the smallest of the `min(rows, cols)` singular values is proved to be zero.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::{structure::structure, view::MatrixRef};
+    /// let dead = MatrixRef::row_major(&[0.0, 0.0, 1.0, 2.0], 2, 2).unwrap();
+    /// assert!(structure(&dead).is_singular());
+    /// ```
     pub fn is_singular(&self) -> bool {
         match self {
             Structure::None | Structure::Vector { .. } => false,

@@ -265,6 +265,13 @@ impl<'a> MatrixRef<'a> {
     }
 
     /// The same entries with rows and columns exchanged (no conjugation: singular values agree).
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::view::MatrixRef;
+    /// let a = MatrixRef::row_major(&[1.0, 2.0, 3.0], 1, 3).unwrap().transposed();
+    /// assert_eq!((a.rows(), a.get(2, 0).0), (3, 3.0));
+    /// ```
     pub fn transposed(self) -> Self {
         MatrixRef {
             rows: self.cols,
@@ -280,6 +287,13 @@ impl<'a> MatrixRef<'a> {
     ///
     /// # Panics
     /// If a range leaves the shape.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::view::MatrixRef;
+    /// let a = MatrixRef::row_major(&[1.0, 2.0, 3.0, 4.0], 2, 2).unwrap();
+    /// assert_eq!(a.block(1..2, 0..2).get(0, 1).0, 4.0);
+    /// ```
     pub fn block(self, rows: Range<usize>, cols: Range<usize>) -> Self {
         assert!(
             rows.start <= rows.end && rows.end <= self.rows,
@@ -326,6 +340,13 @@ impl<'a> MatrixRef<'a> {
     ///
     /// # Panics
     /// If the index is outside the shape.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::view::MatrixRef;
+    /// let a = MatrixRef::row_major(&[[1.0, -2.0]], 1, 1).unwrap();
+    /// assert_eq!(a.get(0, 0), (1.0, -2.0)); // 1 - 2i
+    /// ```
     pub fn get(&self, i: usize, j: usize) -> (f64, f64) {
         assert!(
             i < self.rows && j < self.cols,
@@ -397,6 +418,12 @@ impl<'a> MatrixRef<'a> {
     }
 
     /// Largest magnitude of a real or imaginary part of a matrix without NaN (0 when empty).
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::view::MatrixRef;
+    /// assert_eq!(MatrixRef::row_major(&[1f32, -7.0], 1, 2).unwrap().max_component(), 7.0);
+    /// ```
     pub fn max_component(&self) -> f64 {
         self.scan().unwrap_or(f64::INFINITY)
     }

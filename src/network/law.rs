@@ -21,6 +21,12 @@ pub struct Layer {
 
 impl Layer {
     /// Variance of an effective entry, `sigma_w2 / fan_in`.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::{Model, activation::Activation};
+    /// assert_eq!(Model::new(vec![50, 10], Activation::Relu).layer(1).entry_variance(), 0.04); // 2/50
+    /// ```
     pub fn entry_variance(&self) -> f64 {
         self.weight.sigma_w2 / self.fan_in as f64
     }
@@ -128,6 +134,13 @@ impl WeightKind {
 
 impl WeightLaw {
     /// The law of the entries times `factor`.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::{WeightInit, activation::Activation};
+    /// let law = WeightInit::gaussian(2.0).law(&Activation::Relu, 8, 8);
+    /// assert_eq!((law.scaled(3.0).sigma_w2, law.scaled(0.0).is_zero()), (18.0, true));
+    /// ```
     #[must_use]
     pub fn scaled(self, factor: f64) -> WeightLaw {
         let kind = match self.kind {
@@ -277,6 +290,12 @@ impl BiasLaw {
     }
 
     /// Whether `b` and `-b` have the same law.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::BiasLaw;
+    /// assert!(BiasLaw::Zero.is_symmetric() && !BiasLaw::Constant(1.0).is_symmetric());
+    /// ```
     pub fn is_symmetric(&self) -> bool {
         self.mean() == 0.0
     }

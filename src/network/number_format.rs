@@ -96,6 +96,14 @@ impl NumberFormat {
 
     /// Exponent of the largest magnitude that rounds to 0: half the smallest positive number, a tie
     /// that goes to the even 0. Anything above it rounds up. (2^-1075 of f64 is no f64.)
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::NumberFormat;
+    /// let half = NumberFormat::F16;
+    /// assert_eq!(half.log2_rounds_to_zero(), -25);
+    /// assert!(half.nearest(2f64.powi(-25)) == 0.0 && half.nearest(1.001 * 2f64.powi(-25)) > 0.0);
+    /// ```
     pub fn log2_rounds_to_zero(self) -> i32 {
         self.log2_smallest_subnormal() - 1
     }

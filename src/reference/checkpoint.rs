@@ -90,6 +90,14 @@ pub struct FromCheckpoint {
 
 /// Readable 2-D tensors of a file, ordered by name with runs of digits as numbers, so that
 /// `layers.10` follows `layers.9`.
+///
+/// # Examples
+/// ```
+/// use isometer::formats::{Source, open};
+/// use isometer::reference::dense_layers;
+/// let file = open(&Source::path("tests/data/checkpoints/silero_vad_16k.safetensors")).unwrap();
+/// assert!(dense_layers(&file).iter().all(|&i| file.entries()[i].shape().len() == 2));
+/// ```
 pub fn dense_layers(collection: &Collection) -> Vec<usize> {
     let entries = collection.entries();
     let two = |i: &usize| {

@@ -51,6 +51,13 @@ fn largest_exponent(values: &[f64]) -> Option<i64> {
 
 impl Scaled {
     /// The vector `values`.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::reference::Scaled;
+    /// let v = Scaled::new(vec![3.0, 12.0]); // the largest entry is brought into [1, 2)
+    /// assert_eq!((v.values(), v.exponent()), (&[0.375, 1.5][..], 3));
+    /// ```
     pub fn new(values: Vec<f64>) -> Scaled {
         Scaled::with_exponent(values, 0)
     }
@@ -139,6 +146,13 @@ impl Scaled {
     }
 
     /// `ln |v|^2`, `-inf` for 0.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::reference::Scaled;
+    /// assert!((Scaled::new(vec![3.0, 4.0]).ln_square() - 25f64.ln()).abs() < 1e-15);
+    /// assert_eq!(Scaled::zeros(2).ln_square(), f64::NEG_INFINITY);
+    /// ```
     pub fn ln_square(&self) -> f64 {
         dot(&self.values, &self.values).ln() + 2.0 * self.exponent as f64 * LN_2
     }

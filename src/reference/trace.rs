@@ -330,6 +330,17 @@ impl<'a> Trace<'a> {
     /// # Panics
     ///
     /// If `v` is not as long as `x_L`.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::{Model, activation::Activation};
+    /// use isometer::reference::{Mlp, Scaled};
+    /// let mlp = Mlp::draw(&Model::new(vec![3; 4], Activation::Tanh), 1, 0).unwrap();
+    /// let trace = mlp.forward(&Scaled::new(vec![1.0, -0.5, 2.0]));
+    /// let (u, v) = (Scaled::new(vec![1.0, 2.0, 3.0]), Scaled::new(vec![-1.0, 0.5, 0.25]));
+    /// let value = |(m, e): (f64, i64)| m * 2f64.powi(e as i32);
+    /// assert!((value(v.dot(&trace.jvp(&u))) - value(trace.vjp(&v).dot(&u))).abs() < 1e-13); // adjoint
+    /// ```
     pub fn vjp(&self, v: &Scaled) -> Scaled {
         single(&self.vjps(std::slice::from_ref(v))).clone()
     }

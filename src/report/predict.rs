@@ -1,4 +1,14 @@
 //! `isometer predict`: the per-layer picture, the laws, the verdict and the fix.
+//!
+//! ```
+//! use isometer::network::{Model, activation::Activation};
+//! use isometer::report::{Format, Style, predict::Report};
+//! use isometer::theory::predict::{Options, predict};
+//!
+//! let prediction = predict(&Model::new(vec![8; 4], Activation::Relu), &Options::default()).unwrap();
+//! let text = String::from_utf8(Report { prediction }.render(Format::Table, &Style::PLAIN)).unwrap();
+//! assert!(text.contains("layer") && text.contains("chi"));
+//! ```
 
 use super::table::{Column, Table, csv};
 use super::{Format, Style, document};

@@ -63,6 +63,13 @@ impl Enclosure {
     }
 
     /// A point known exactly: `x * 2^exponent`.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::scale::Enclosure;
+    /// let x = Enclosure::point(3.0, 2).unwrap();
+    /// assert_eq!((x.to_linear(), x.relative_width()), (Some((12.0, 12.0, 12.0)), 0.0));
+    /// ```
     pub fn point(x: f64, exponent: i64) -> Option<Enclosure> {
         Enclosure::new(x, x, x, exponent)
     }
@@ -120,6 +127,13 @@ impl Enclosure {
 
     /// `(value, lo, hi)` as base-10 logarithms, limits rounded outward: exact statements about
     /// magnitudes that no `f64` holds.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::scale::Enclosure;
+    /// let (value, lo, hi) = Enclosure::point(1.0, 10_000).unwrap().log10();
+    /// assert!(lo <= value && value <= hi && (value - 3010.299956639812).abs() < 1e-9);
+    /// ```
     pub fn log10(&self) -> (f64, f64, f64) {
         let part = |m: f64| -> (f64, f64) {
             if m == 0.0 || m.is_infinite() {
@@ -168,6 +182,12 @@ impl Enclosure {
     }
 
     /// The same magnitude multiplied by `2^k`.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::scale::Enclosure;
+    /// assert_eq!(Enclosure::point(3.0, 0).unwrap().shifted(4).to_linear().unwrap().0, 48.0);
+    /// ```
     pub fn shifted(mut self, k: i64) -> Enclosure {
         self.exponent += k;
         self
@@ -249,6 +269,14 @@ impl Enclosure {
     }
 
     /// Product of two enclosures of non-negative quantities, limits rounded outward.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::scale::Enclosure;
+    /// let x = Enclosure::new(2.0, 1.0, 3.0, 0).unwrap();
+    /// let (_, lo, hi) = x.times(&x).to_linear().unwrap();
+    /// assert!(lo <= 1.0 && 9.0 <= hi && hi - lo < 8.0 + 1e-12);
+    /// ```
     pub fn times(&self, other: &Enclosure) -> Enclosure {
         let (a, b) = (self.normalised(), other.normalised());
         let lo = (a.lo * b.lo).next_down().max(0.0);

@@ -296,6 +296,15 @@ fn inverse_log(x: Average) -> Average {
 impl LengthMap {
     /// `1 - c'` and the slope after a layer whose pre-activations have variance `q` and correlation
     /// `1 - gap` (Schoenholz et al., arXiv:1611.01232, eq. 5, with `q` not necessarily fixed).
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::activation::Activation;
+    /// use isometer::theory::mean_field::LengthMap;
+    /// let he = LengthMap::new(Activation::Relu, 2.0, 0.0).unwrap();
+    /// let c = he.correlate(1.0, 1.0); // uncorrelated inputs leave with correlation 1/pi
+    /// assert!((1.0 - c.gap.value - 1.0 / std::f64::consts::PI).abs() < 1e-13);
+    /// ```
     pub fn correlate(&self, q: f64, gap: f64) -> Correlation {
         let next = self.next(q);
         let pair = pair(self.activation(), q, gap);

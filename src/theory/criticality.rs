@@ -154,6 +154,13 @@ fn homogeneous_edge(activation: &Activation) -> Option<f64> {
 /// All parts of the edge.
 ///
 /// Theorem: edge-parametrisation.
+///
+/// # Examples
+/// ```
+/// use isometer::network::activation::Activation;
+/// use isometer::theory::criticality::{EdgeOfChaos, edge_of_chaos};
+/// assert!(matches!(edge_of_chaos(&Activation::Tanh), EdgeOfChaos::Curves(c) if c[0].0 == 0.0)); // from q = 0
+/// ```
 pub fn edge_of_chaos(activation: &Activation) -> EdgeOfChaos {
     if let Some(sigma_w2) = homogeneous_edge(activation) {
         return EdgeOfChaos::Homogeneous { sigma_w2 };
@@ -229,6 +236,13 @@ pub fn edge_at_bias(activation: &Activation, sigma_b2: f64) -> Vec<EdgePoint> {
 /// Points where `chi_1 = chi_parallel = 1` at `q > 0`: the length is held to second order too
 /// (Roberts, Yaida and Hanin 2022, section 5.3). Empty for homogeneous activations, where it holds
 /// at every length, and for those like tanh that have it at `q = 0` only.
+///
+/// # Examples
+/// ```
+/// use isometer::{network::activation::Activation, theory::criticality::half_stable};
+/// assert!(half_stable(&Activation::Tanh).is_empty()); // it has one at q = 0 only
+/// assert!(!half_stable(&Activation::Gelu).is_empty());
+/// ```
 pub fn half_stable(activation: &Activation) -> Vec<EdgePoint> {
     if activation.slopes().is_some() {
         return Vec::new();

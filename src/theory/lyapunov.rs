@@ -153,6 +153,14 @@ impl VolumeLayer {
     ///
     /// # Errors
     /// [`LyapunovError`] for dimensions that do not fit and parameters out of range.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::theory::{lyapunov::VolumeLayer, spectrum::Ensemble};
+    /// // one dimension of a 1 x 1 Gaussian layer: ln |z| has variance pi^2/8
+    /// let v = VolumeLayer::square(Ensemble::Gaussian, 1, 1.0, 1.0).ln_volume(1, 1).unwrap();
+    /// assert!((v.variance - std::f64::consts::PI.powi(2) / 8.0).abs() < 1e-12);
+    /// ```
     pub fn ln_volume(&self, i: usize, least: usize) -> Result<LogVolume, LyapunovError> {
         self.check(i)?;
         if least < i || least > self.width {
@@ -194,6 +202,15 @@ impl VolumeLayer {
     ///
     /// # Errors
     /// [`LyapunovError`] for `r` above the width and parameters out of range.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::theory::{lyapunov::VolumeLayer, spectrum::Ensemble};
+    /// let layer = VolumeLayer::square(Ensemble::Gaussian, 16, 1.0, 1.0);
+    /// let all = layer.exponents(16).unwrap(); // descending; their spread is the growth of ln kappa
+    /// assert!(all.windows(2).all(|w| w[0] > w[1]));
+    /// assert!((all[0] - all[15] - layer.ln_condition_growth(16).unwrap()).abs() < 1e-13);
+    /// ```
     pub fn exponents(&self, r: usize) -> Result<Vec<f64>, LyapunovError> {
         self.check(r)?;
         if self.width != self.fan_in {

@@ -199,6 +199,13 @@ impl Optimizer {
     }
 
     /// The table of what writing a layer as `W = alpha w` does to training.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::theory::multiplier::Optimizer;
+    /// let rows = Optimizer::Sgd.consequences(0.5);
+    /// assert!(rows.iter().all(|r| (r.factor - 0.5f64.powi(r.exponent)).abs() < 1e-12));
+    /// ```
     pub fn consequences(self, alpha: f64) -> Vec<Consequence> {
         let e = self.equivalent();
         let row = |quantity, exponent, statement| Consequence {

@@ -90,6 +90,15 @@ impl NumberFormat {
     }
 
     /// The number of the format nearest to `x`, ties to even. Theorem: ties-to-even-thresholds.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::NumberFormat;
+    /// use isometer::theory::precision::Subnormals;
+    /// let x = 2f64.powi(-20); // subnormal in f16
+    /// assert_eq!(NumberFormat::F16.round(x, Subnormals::Kept), x);
+    /// assert_eq!(NumberFormat::F16.round(x, Subnormals::Flushed), 0.0);
+    /// ```
     pub fn round(self, x: f64, subnormals: Subnormals) -> f64 {
         let rounded = self.nearest(x);
         if subnormals == Subnormals::Flushed && rounded.abs() < exp2(self.log2_smallest_normal()) {
@@ -102,6 +111,14 @@ impl NumberFormat {
     ///
     /// Half the spacing on that side: just above a power of two it is twice that just below.
     /// Theorem: lost-updates.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::NumberFormat;
+    /// use isometer::theory::precision::Direction;
+    /// let step = |d| NumberFormat::F32.lost_step(1.0, d).step;
+    /// assert_eq!((step(Direction::Increase), step(Direction::Decrease)), (2f64.powi(-24), 2f64.powi(-25)));
+    /// ```
     pub fn lost_step(self, w: f64, direction: Direction) -> LostStep {
         let w = self.round(w, Subnormals::Kept);
         let outward = (w >= 0.0) == (direction == Direction::Increase);

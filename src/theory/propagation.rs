@@ -338,6 +338,14 @@ pub fn ln_width_factor(n_in: usize, n_out: usize) -> f64 {
 impl LengthMap {
     /// `depth` equal layers, the first with pre-activations of variance `q`; see [`layers`].
     /// `ln_gradient` starts with the first layer.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::activation::Activation;
+    /// use isometer::theory::mean_field::LengthMap;
+    /// let all = LengthMap::new(Activation::Relu, 4.0, 0.0).unwrap().profile(1.0, 3);
+    /// assert!((all[2].q() - 4.0).abs() < 1e-12 && (all[2].ln_gradient - 8f64.ln()).abs() < 1e-12);
+    /// ```
     pub fn profile(&self, q: f64, depth: usize) -> Vec<Layer> {
         let same = std::iter::repeat_n((self.sigma_w2(), self.sigma_b2()), depth);
         propagate(self.activation(), same, q.ln())

@@ -141,6 +141,13 @@ impl RankLaw {
     }
 
     /// `P(rank = r)`.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::theory::rank::{GatedLayer, RankLaw};
+    /// let law = RankLaw::new(2, &[GatedLayer { width: 2, survive: 0.5 }]).unwrap();
+    /// assert!((law.probability(1) - 0.5).abs() < 1e-15 && (law.ln_at_least(1) - 0.75f64.ln()).abs() < 1e-14);
+    /// ```
     pub fn probability(&self, r: usize) -> f64 {
         let (here, next) = (self.ln_at_least(r), self.ln_at_least(r + 1));
         if here == f64::NEG_INFINITY {

@@ -161,6 +161,19 @@ impl FeatureMaps {
     /// # Errors
     ///
     /// [`FeatureMapError`].
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::bounds::feature_maps::{FeatureMapError, FeatureMaps, Flattening, Stored};
+    /// use isometer::linalg::convolution::{Geometry, Kernel, Layout};
+    /// use isometer::linalg::view::MatrixRef;
+    /// let taps = MatrixRef::row_major(&[1.0; 6], 2, 3).unwrap(); // 1 channel to 2
+    /// let kernel = Kernel::new(&taps, &[2, 1, 3], Layout::OutputsFirst, 1).unwrap();
+    /// let geometry = Geometry::torus(1, 8);
+    /// let twice = [Stored::Convolution(kernel.clone(), geometry), Stored::Convolution(kernel, geometry)];
+    /// let wrong = FeatureMaps::new(&twice, Flattening::default());
+    /// assert!(matches!(wrong, Err(FeatureMapError::Channels { layer: 2, takes: 1, gives: 2, .. })));
+    /// ```
     pub fn new(
         stored: &[Stored<'_>],
         flattening: Flattening,

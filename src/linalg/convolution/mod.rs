@@ -264,6 +264,16 @@ impl Convolution {
     }
 
     /// Rows of the matrix: output channels times output points.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::convolution::{Convolution, Geometry, Kernel, Layout};
+    /// use isometer::linalg::view::MatrixRef;
+    /// let taps = MatrixRef::row_major(&[1.0; 12], 2, 6).unwrap(); // 2 outputs, 3 inputs, 2 taps
+    /// let kernel = Kernel::new(&taps, &[2, 3, 2], Layout::OutputsFirst, 1).unwrap();
+    /// let c = Convolution::new(kernel, Geometry::torus(1, 8)).unwrap();
+    /// assert_eq!((c.rows(), c.cols()), (16, 24));
+    /// ```
     pub fn rows(&self) -> usize {
         self.kernel.outputs() * self.output[0] * self.output[1]
     }

@@ -303,6 +303,15 @@ impl ProductSpectrum {
     }
 
     /// log10 of the condition number.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::product::{MatrixChain, ProductOptions, spectrum};
+    /// use isometer::linalg::view::MatrixRef;
+    /// let layers = vec![MatrixRef::row_major(&[10.0, 0.0, 0.0, 1.0], 2, 2).unwrap(); 500];
+    /// let s = spectrum(&mut MatrixChain::new(&layers), &ProductOptions::default()).unwrap();
+    /// assert!((s.log10_cond() - 500.0).abs() < 1e-9 && (s.log10_norm() - 500.0).abs() < 1e-9);
+    /// ```
     pub fn log10_cond(&self) -> f64 {
         self.log2_cond() * LOG10_2
     }

@@ -39,6 +39,14 @@ impl Layer {
     }
 
     /// Sets the shape, zeroes the entries and lends them: entry `(i, j)` is `[i + j * rows]`.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::product::Layer;
+    /// let mut layer = Layer::new();
+    /// layer.reset(2, 2).copy_from_slice(&[1.0, 2.0, 3.0, 4.0]); // column after column
+    /// assert_eq!((layer.get(1, 0), layer.get(0, 1)), (2.0, 3.0));
+    /// ```
     pub fn reset(&mut self, rows: usize, cols: usize) -> &mut [f64] {
         (self.rows, self.cols) = (rows, cols);
         self.data.clear();

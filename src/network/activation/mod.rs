@@ -390,6 +390,13 @@ impl Activation {
 
     /// `(below, above)` with `phi(x) = below x` for `x <= 0` and `above x` for `x > 0`, for the
     /// positively homogeneous activations: the ones with exact laws at finite width.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::activation::Activation;
+    /// assert_eq!(Activation::Relu.slopes(), Some((0.0, 1.0)));
+    /// assert_eq!(Activation::Tanh.slopes(), None); // no exact law at finite width
+    /// ```
     pub fn slopes(&self) -> Option<(f64, f64)> {
         match self {
             Activation::Linear => Some((1.0, 1.0)),
@@ -401,6 +408,12 @@ impl Activation {
     }
 
     /// Whether `phi(-x) = -phi(x)`.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::activation::Activation;
+    /// assert!(Activation::Tanh.is_odd() && !Activation::Sigmoid.is_odd());
+    /// ```
     pub fn is_odd(&self) -> bool {
         match self {
             Activation::Linear

@@ -198,6 +198,16 @@ impl ProductLaw {
     }
 
     /// `P(ln X <= x | X > 0)`.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::theory::laws::{Factor, ProductLaw};
+    /// // the product of two squared normals is below 0 in the logarithm with probability P(|z1 z2| <= 1)
+    /// let law = ProductLaw::new(&[(Factor::ChiSquare { n: 1, scale: 1.0 }, 2)]).unwrap();
+    /// let p = law.cdf_ln_square(0.0);
+    /// assert!((p.value + law.survival_ln_square(0.0).value - 1.0).abs() < 1e-9 && p.error < 1e-9);
+    /// assert!(p.value > 0.7 && p.value < 0.8);
+    /// ```
     pub fn cdf_ln_square(&self, x: f64) -> Uncertain {
         self.tails(x).0
     }

@@ -31,6 +31,15 @@ pub fn compare(laws: &Laws, measurement: &Measurement) -> Vec<Comparison> {
 }
 
 /// The law of one quantity, where there is one.
+///
+/// # Examples
+/// ```
+/// use isometer::network::{Model, activation::Activation};
+/// use isometer::reference::measure::Quantity;
+/// use isometer::{theory::predict::laws, verify::comparison::exact::law_of};
+/// let found = laws(&Model::new(vec![4; 3], Activation::Relu), &[]).unwrap().unwrap();
+/// assert!(law_of(&found, Quantity::Jvp).is_some() && law_of(&found, Quantity::WeightGradient(1)).is_none());
+/// ```
 pub fn law_of(laws: &Laws, quantity: Quantity) -> Option<&ProductLaw> {
     match quantity {
         Quantity::Forward => laws.forward.as_ref(),
