@@ -120,6 +120,13 @@ impl Role {
     }
 
     /// Whether its condition number says something about the layer, so that it is compared with others.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::audit::roles::{Orientation, Role};
+    /// assert!(Role::Matrix(Orientation::OutIn).is_judged());
+    /// assert!(!Role::Embedding.is_judged()); // large condition numbers are normal there
+    /// ```
     pub fn is_judged(&self) -> bool {
         matches!(
             self,

@@ -256,6 +256,14 @@ pub struct Policy {
 
 impl Policy {
     /// The threshold in force; infinite for rules without one.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::audit::rules::{Policy, rule};
+    /// let plain = Policy::default();
+    /// assert_eq!(plain.threshold("ill-conditioned"), rule("ill-conditioned").unwrap().threshold.unwrap().0);
+    /// assert_eq!(plain.threshold("nan"), f64::INFINITY);
+    /// ```
     pub fn threshold(&self, name: &str) -> f64 {
         self.thresholds
             .iter()

@@ -79,6 +79,17 @@ pub struct Piece<'a> {
 
 /// The matrices to be judged in a tensor that is stored as `shape` and seen as `flat` (first axis by all others): the whole first,
 /// then the members of a stack.
+///
+/// # Examples
+/// ```
+/// use isometer::audit::{roles::{Gates, Role}, spectra::pieces};
+/// use isometer::linalg::view::MatrixRef;
+/// let stacked = [0.0; 32]; // the four gates of an LSTM with two units and four inputs
+/// let flat = MatrixRef::row_major(&stacked, 8, 4).unwrap();
+/// let parts = pieces(flat, &[8, 4], &Role::Gates(Gates::Lstm));
+/// assert!(parts.iter().filter(|p| p.name.is_some()).all(|p| p.matrix.rows() == 2));
+/// assert_eq!(parts.iter().filter(|p| p.name.is_some()).count(), 4);
+/// ```
 pub fn pieces<'a>(flat: MatrixRef<'a>, shape: &[usize], role: &Role) -> Vec<Piece<'a>> {
     let whole = |matrix| vec![Piece { name: None, matrix }];
     match role {

@@ -95,6 +95,20 @@ const LANCZOS_WORK: f64 = 1e10;
 ///
 /// # Errors
 /// See [`ConvolutionError`].
+///
+/// # Examples
+/// ```
+/// use isometer::bounds::convolution::{ConvolutionOptions, convolution_condition};
+/// use isometer::linalg::convolution::{Convolution, Geometry, Kernel, Layout, Padding};
+/// use isometer::linalg::view::MatrixRef;
+/// let taps = MatrixRef::row_major(&[1.0, 1.0, 1.0], 1, 3).unwrap();
+/// let kernel = Kernel::new(&taps, &[1, 1, 3], Layout::OutputsFirst, 1).unwrap();
+/// let c = Convolution::new(kernel, Geometry { padding: Padding::Same, ..Geometry::torus(1, 4) }).unwrap();
+/// // a small zero-padded map is written down: tridiagonal ones, norm 1 + 2 cos(pi / 5)
+/// let found = convolution_condition(&c, &ConvolutionOptions::default()).unwrap().conditioning;
+/// let norm = 1.0 + 2.0 * (std::f64::consts::PI / 5.0).cos();
+/// assert!((found.sigma_max.enclosure.to_linear().unwrap().0 - norm).abs() < 1e-12);
+/// ```
 pub fn convolution_condition(
     c: &Convolution,
     options: &ConvolutionOptions,

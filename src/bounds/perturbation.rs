@@ -43,8 +43,8 @@ pub fn mirsky_excess(before: &[f64], after: &[f64], frobenius_of_change: f64) ->
     squares.sqrt() - frobenius_of_change
 }
 
-/// Interval of `kappa(A + E)` for `|E|_2 <= change`, from enclosures of the extreme singular values of `A`; no
-/// upper end where `A + E` may be singular.
+/// Interval of `kappa(A + E)` for `|E|_2 <= change`, from enclosures of the extreme singular values of `A`, rounded
+/// outward; no upper end where `A + E` may be singular. `None` where a singular value does not fit in `f64`.
 ///
 /// # Examples
 /// ```

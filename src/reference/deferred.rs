@@ -4,6 +4,20 @@
 //! weights the law of the second given the first is known in closed form, so that both are drawn
 //! when they are needed: `O(n)` numbers for each layer instead of `O(n^2)`, for any activation, bias and
 //! dropout, with the joint law of all norms (theorem: deferred-decisions). No prediction is used.
+//!
+//! ```
+//! use isometer::network::{Model, activation::Activation};
+//! use isometer::reference::{deferred::Deferred, measure::{Quantity, Sampler}};
+//!
+//! // Haar layers of width 100,000: 10^10 numbers each, of which none is drawn
+//! let mut model = Model::new(vec![100_000; 3], Activation::Linear);
+//! model.weights = "orthogonal".parse().unwrap();
+//! let sampler = Deferred::new(&model, 1).unwrap();
+//! let mut out = vec![0.0; sampler.quantities().len()];
+//! sampler.sample(0, &mut out);
+//! let at = sampler.quantities().iter().position(|q| *q == Quantity::Jvp).unwrap();
+//! assert!(out[at].abs() < 1e-9); // a rotation keeps lengths
+//! ```
 
 mod layer;
 #[cfg(test)]

@@ -104,6 +104,18 @@ impl<'a> Gradients<'a> {
     /// # Panics
     ///
     /// If there is no such layer.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::activation::Activation;
+    /// use isometer::reference::{Architecture, Dense, Mlp, Scaled};
+    /// // alpha = 2 outside the stored weight 1: the stored gradient carries the factor
+    /// let layers = vec![Dense::new(1, 1, vec![2.0]).with_multiplier(2.0), Dense::new(1, 1, vec![1.0])];
+    /// let mlp = Mlp::from_layers(layers, Architecture::new(Activation::Linear)).unwrap();
+    /// let trace = mlp.forward(&Scaled::new(vec![3.0]));
+    /// let gradients = trace.backward(&Scaled::new(vec![1.0]));
+    /// assert_eq!((gradients.weight(1).get(0), gradients.effective_weight(1).get(0)), (6.0, 3.0));
+    /// ```
     pub fn weight(&self, l: usize) -> Scaled {
         let mlp = self.trace.mlp();
         self.kept(self.total(l).times(mlp.layer(l).multiplier))

@@ -1,4 +1,6 @@
 //! Measures of networks drawn whole, matrix by matrix: any model, `O(n^2)` numbers for each layer.
+//!
+//! [`Deferred`](crate::reference::deferred::Deferred) is quicker where it applies; the two have the same law.
 
 use super::draw::DrawError;
 use super::measure::{Quantity, Sampler};

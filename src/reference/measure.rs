@@ -1,5 +1,8 @@
 //! What is measured of one random network: logarithms of squared norms, in the units that
 //! predictions are given in.
+//!
+//! A [`Sampler`] is a function of an index, so that runs can be split and repeated;
+//! [`Measurement`](crate::reference::monte_carlo::Measurement) collects.
 
 use std::fmt;
 

@@ -1,5 +1,15 @@
 //! Streams of random numbers: one for each (seed, sample, purpose), so that results depend neither on
 //! the number of threads nor on the order in which samples are drawn.
+//!
+//! ```
+//! use isometer::reference::random::{Purpose, stream};
+//! use rand::RngExt;
+//!
+//! let first: f64 = stream(1, 0, Purpose::Layer(1)).random();
+//! let again: f64 = stream(1, 0, Purpose::Layer(1)).random();
+//! let other: f64 = stream(1, 1, Purpose::Layer(1)).random(); // another sample
+//! assert!(first == again && first != other);
+//! ```
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;

@@ -98,6 +98,13 @@ impl Scaled {
     }
 
     /// The vector of the numbers `m 2^e`, however far apart.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::reference::Scaled;
+    /// let v = Scaled::from_terms(&[(1.0, 5000), (3.0, 4999)]);
+    /// assert_eq!(v.times_power_of_two(-4999).to_vec(), [2.0, 3.0]);
+    /// ```
     pub fn from_terms(terms: &[(f64, i64)]) -> Scaled {
         let of = |&(m, e): &(f64, i64)| e + i64::from(exponent_of(m));
         let live = |t: &&(f64, i64)| t.0 != 0.0 && t.0.is_finite();

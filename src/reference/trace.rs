@@ -249,6 +249,16 @@ impl<'a> Trace<'a> {
     /// # Panics
     ///
     /// If there is no such layer.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::activation::Activation;
+    /// use isometer::reference::{Architecture, Dense, Mlp, Scaled};
+    /// let layers = vec![Dense::new(1, 1, vec![-2.0]).with_bias(vec![1.0]), Dense::new(1, 1, vec![1.0])];
+    /// let mlp = Mlp::from_layers(layers, Architecture::new(Activation::Relu)).unwrap();
+    /// let trace = mlp.forward(&Scaled::new(vec![3.0]));
+    /// assert_eq!((trace.pre_activation(1).get(0), trace.activation(1).get(0)), (-5.0, 0.0));
+    /// ```
     pub fn pre_activation(&self, l: usize) -> &Scaled {
         single(self.pre_activations(l))
     }

@@ -1,4 +1,4 @@
-//! Values in, bytes out: text tables, markdown, CSV and JSON. Pure: nothing here reads a file,
+//! Values in, bytes out: text tables, markdown, CSV, JSON, HTML and pictures. Pure: nothing here reads a file,
 //! asks about a terminal, or prints.
 //!
 //! One module for each command, each with a `Report` that is filled with what the library computed and rendered in

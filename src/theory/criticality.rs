@@ -84,6 +84,13 @@ fn edge_of(q: f64, m: &Moments) -> EdgePoint {
 /// `sigma_b2 = q - sigma_w2 E phi^2`. `None` if that variance is negative beyond its error.
 ///
 /// Theorem: edge-parametrisation.
+///
+/// # Examples
+/// ```
+/// use isometer::{network::activation::Activation, theory::criticality::edge_at_q};
+/// let e = edge_at_q(&Activation::Relu, 7.0).unwrap(); // any length will do
+/// assert!((e.sigma_w2.value - 2.0).abs() < 1e-14 && e.sigma_b2.value.abs() < 1e-12);
+/// ```
 pub fn edge_at_q(activation: &Activation, q: f64) -> Option<EdgePoint> {
     let mut point = edge_of(q, &moments(activation, q));
     if !point.sigma_w2.value.is_finite() || point.sigma_b2.value < -point.sigma_b2.error {

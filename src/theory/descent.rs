@@ -45,6 +45,14 @@ pub enum Regime {
 impl Regime {
     /// The regime of a learning rate above zero at one curvature, decided without rounding: a fused
     /// multiply-add has the sign of the exact result. Theorem: overshoot-interval.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::theory::descent::Regime;
+    /// let of = |lambda| Regime::of(0.5, lambda);
+    /// assert_eq!((of(-1.0), of(0.0), of(1.0), of(2.0)), (Regime::Escapes, Regime::Flat, Regime::Approaches, Regime::Exact));
+    /// assert_eq!((of(3.0), of(4.0), of(5.0)), (Regime::Overshoots, Regime::Bounces, Regime::Diverges));
+    /// ```
     pub fn of(step: f64, lambda: f64) -> Regime {
         use std::cmp::Ordering::{Equal, Greater, Less};
         let against = |x: f64| step.mul_add(lambda, -x).total_cmp(&0.0);

@@ -1,5 +1,13 @@
 //! Order-to-chaos diagrams: growth of gradients over two parameters of a network. [`sigma`] has the variances as
 //! axes, [`depth_alpha`] depth and the multiplier. Width to infinity.
+//!
+//! ```
+//! use isometer::network::activation::Activation;
+//! use isometer::theory::diagram::sigma;
+//!
+//! let d = sigma(&Activation::Tanh, (Some((0.5, 4.5)), Some((0.0, 1.0))), 2, None, &|| ()).unwrap();
+//! assert!(d.values[0] < 0.0 && d.values[1] > 0.0); // ln chi_1: order on the left, chaos on the right
+//! ```
 
 use crate::network::activation::Activation;
 use crate::network::{AlphaAt, BiasLaw, Model, Normalization};

@@ -199,6 +199,16 @@ impl Rows {
 /// on training say which hyperparameters on `W = alpha w` the run on `w` has; that holds for every
 /// network (theorem: multiplier-equivalence). Where alpha is multiplied into stored weights once, hyperparameters keep their
 /// meaning, and the rows compare steps, decay and thresholds with weights and gradients of another size.
+///
+/// # Examples
+/// ```
+/// use isometer::network::{Model, activation::Activation};
+/// use isometer::theory::effects::effects;
+/// // tanh is not homogeneous, so its output has no power of alpha
+/// let rows = effects(&Model::new(vec![8; 4], Activation::Tanh), 2.0);
+/// let output = rows.iter().find(|e| e.what.contains("output")).unwrap();
+/// assert!(output.exponent.is_none() && !output.statement.is_empty());
+/// ```
 pub fn effects(model: &Model, alpha: f64) -> Vec<Effect> {
     let powers = powers(model);
     let mut rows = Rows {

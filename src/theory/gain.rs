@@ -81,6 +81,16 @@ impl ActivationGain {
 ///
 /// # Errors
 /// [`GainError::Length`].
+///
+/// # Examples
+/// ```
+/// use isometer::network::activation::Activation;
+/// use isometer::theory::gain::survey;
+/// let tanh = &survey(&[Activation::Tanh], 1.0).unwrap()[0];
+/// assert!((tanh.gains.torch.as_ref().unwrap().gain - 5.0 / 3.0).abs() < 1e-15);
+/// assert!(tanh.ln_gradient_at_torch.unwrap() > 1.0); // 50 layers at 5/3 grow
+/// assert!(survey(&[Activation::Tanh], -1.0).is_err());
+/// ```
 pub fn survey(activations: &[Activation], q: f64) -> Result<Vec<ActivationGain>, GainError> {
     if !(SMALLEST_Q..=LARGEST_Q).contains(&q) {
         return Err(GainError::Length { q });

@@ -235,6 +235,14 @@ impl VolumeLayer {
     ///
     /// # Errors
     /// As [`VolumeLayer::exponents`].
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::theory::{lyapunov::VolumeLayer, spectrum::Ensemble};
+    /// let relu = VolumeLayer::square(Ensemble::Gaussian, 8, 2.0, 0.5);
+    /// let (all, left) = (relu.exponents(1).unwrap(), relu.exponents_of_survivors().unwrap());
+    /// assert!(left.len() == 8 && (left[0] - all[0]).abs() < 1e-13);
+    /// ```
     pub fn exponents_of_survivors(&self) -> Result<Vec<f64>, LyapunovError> {
         (1..=self.width)
             .map(|i| Ok(self.exponents(i)?[i - 1]))

@@ -85,6 +85,18 @@ pub enum Normalization {
 /// See [`NormalizationError`].
 ///
 /// Theorems: layer-norm-growth, batch-norm-growth.
+///
+/// # Examples
+/// ```
+/// use isometer::network::activation::Activation;
+/// use isometer::theory::mean_field::LengthMap;
+/// use isometer::theory::normalization::{Normalization, NormalizationError, Position, growth};
+/// let linear = LengthMap::new(Activation::Linear, 3.0, 0.0).unwrap();
+/// let layer = growth(&linear, Normalization::Layer, Position::Before).unwrap();
+/// assert!((layer.value - 1.0).abs() < 1e-14);
+/// let batch = growth(&linear, Normalization::Batch(Some(2)), Position::Before);
+/// assert!(matches!(batch, Err(NormalizationError::BatchTooSmall { batch: 2 })));
+/// ```
 pub fn growth(
     map: &LengthMap,
     normalization: Normalization,

@@ -3,6 +3,15 @@
 //!
 //! The certainty of a [`Law`] and of [`Growth`] says whether it holds at the widths given (`exact`) or for wide
 //! layers (`asymptotic`); [`predict`](crate::theory::predict::predict) fills them in.
+//!
+//! ```
+//! use isometer::network::{Model, activation::Activation};
+//! use isometer::theory::predict::{Options, predict};
+//!
+//! let at = |phi| predict(&Model::new(vec![64; 9], phi), &Options::default()).unwrap();
+//! assert_eq!(at(Activation::Relu).growth.certainty.as_str(), "exact");
+//! assert_eq!(at(Activation::Tanh).growth.certainty.as_str(), "asymptotic");
+//! ```
 
 use crate::scale::Certainty;
 use serde_json::Value;

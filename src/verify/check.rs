@@ -153,6 +153,14 @@ impl Check {
 ///
 /// # Errors
 /// A method that does not fit the model, or a model of which no network can be drawn.
+///
+/// # Examples
+/// ```
+/// use isometer::network::{Model, activation::Activation};
+/// use isometer::verify::check::{Method, sampler};
+/// let (_, method) = sampler(&Model::new(vec![8; 3], Activation::Relu), Method::Auto, 0).unwrap();
+/// assert_eq!(method, Method::Deferred); // Gaussian weights need no matrices
+/// ```
 pub fn sampler(
     model: &Model,
     method: Method,

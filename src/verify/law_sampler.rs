@@ -7,6 +7,21 @@
 //! simpler than that (the multiplication theorem of the gamma function needs shapes one half
 //! apart), so the cost is that of the depth; [`QuantileTable`] is what collapses it: inverse
 //! transform sampling from the inverted law, at one cost for any depth.
+//!
+//! ```
+//! use isometer::reference::random::{Purpose, stream};
+//! use isometer::theory::laws::{Factor, ProductLaw};
+//! use isometer::verify::{law_sampler::LawSampler, statistics::{ks_distance, ks_p_value}};
+//!
+//! // three ReLU layers of width 4: draws against the inverted distribution function
+//! let relu = Factor::Gated { n: 4, gate: 0.5, below: 0.0, scale: 0.5 };
+//! let law = ProductLaw::new(&[(relu, 3)]).unwrap();
+//! let (sampler, mut rng) = (LawSampler::new(&law), stream(3, 0, Purpose::Other(0)));
+//! let mut ln: Vec<f64> = (0..300).map(|_| sampler.sample(&mut rng)).filter(|x| x.is_finite()).collect();
+//! ln.sort_by(f64::total_cmp);
+//! let d = ks_distance(&ln, |x| law.cdf_ln_square(x).value);
+//! assert!(ks_p_value(ln.len(), d) > 1e-3);
+//! ```
 
 use crate::reference::random::Stream;
 use crate::theory::laws::{Factor, ProductLaw};

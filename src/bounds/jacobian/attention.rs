@@ -217,6 +217,24 @@ impl Attention {
 
     /// Bounds of the norm of the Jacobian, from norms of small matrices; each carries the rounding of
     /// their entries, so they are estimates from above rather than proofs.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::bounds::jacobian::attention::{Attention, Head};
+    /// use isometer::linalg::{norms::two, view::MatrixRef};
+    /// let head = Head {
+    ///     width: 2,
+    ///     key_width: 1,
+    ///     value_width: 2,
+    ///     query: vec![1.0, -0.5],
+    ///     key: vec![0.5, 1.0],
+    ///     value: vec![1.0, 0.0, 0.0, 2.0],
+    /// };
+    /// let at = Attention::at(&head, &[1.0, 0.0, 0.5, -1.0, 0.0, 2.0]).unwrap(); // three tokens
+    /// let j = at.jacobian();
+    /// let norm = two(&MatrixRef::row_major(&j, 6, 6).unwrap()).unwrap().to_linear().unwrap().0;
+    /// assert!(norm <= at.bounds().upper && at.bounds().upper <= at.bounds().upper_with_half);
+    /// ```
     pub fn bounds(&self) -> AttentionBounds {
         let direct = norm(&self.p) * norm(&self.value);
         let own = dense::product(self.x.as_ref(), self.score.transpose());

@@ -453,6 +453,17 @@ impl Convolution {
     /// nothing: see [`Convolution::zero_padding_bound`].
     ///
     /// One Cholesky factorisation for each frequency of the half grid: `O(HW c^3)`.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::convolution::{Convolution, Geometry, Kernel, Layout};
+    /// use isometer::linalg::view::MatrixRef;
+    /// let taps = MatrixRef::row_major(&[1.0, 2.0, 3.0], 1, 3).unwrap();
+    /// let kernel = Kernel::new(&taps, &[1, 1, 3], Layout::OutputsFirst, 1).unwrap();
+    /// let c = Convolution::new(kernel, Geometry::torus(1, 8)).unwrap();
+    /// let (_, lo, hi) = c.torus_norm().to_linear().unwrap(); // taps of one sign: their sum, at frequency 0
+    /// assert!(lo <= 6.0 && 6.0 <= hi && hi - lo < 1e-12);
+    /// ```
     pub fn torus_norm(&self) -> Enclosure {
         self.torus_norm_with(None)
     }

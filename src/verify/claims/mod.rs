@@ -196,6 +196,13 @@ impl Claim {
     ///
     /// # Errors
     /// [`ClaimError`].
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::verify::claims::find;
+    /// let claim = find("large-alpha-vanishes").unwrap();
+    /// assert_eq!(claim.evidence().unwrap().verdict(), Some(claim.verdict)); // computed on the spot
+    /// ```
     pub fn evidence(&self) -> Result<Evidence, ClaimError> {
         (self.compute)()
     }

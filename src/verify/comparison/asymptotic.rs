@@ -6,6 +6,8 @@
 //! A variance of first order is compared times the width, so that its coefficient is what is tested;
 //! where the law of another ensemble is borrowed (entries that are not normal), only its limit is claimed: the
 //! readout's entries are met without a sum over them, so that their kurtosis stays at order `1/n`.
+//!
+//! Start with [`family`] and [`compare`]; `isometer check` does both for models without an exact law.
 
 use super::Comparison;
 use crate::network::{AlphaAt, Model, WeightKind};

@@ -1,4 +1,20 @@
 //! Exact laws against samples: every number of a law, each with a test whose level is known.
+//!
+//! ```
+//! use isometer::network::{Model, activation::Activation};
+//! use isometer::reference::{deferred::Deferred, measure::Sampler, monte_carlo::{Control, Measurement}};
+//! use isometer::theory::predict::laws;
+//! use isometer::verify::comparison::{exact::compare, judge};
+//!
+//! let mut model = Model::new(vec![4; 3], Activation::Relu);
+//! let sampler = Deferred::new(&model, 1).unwrap();
+//! let mut found = Measurement::new(sampler.quantities());
+//! found.extend(&sampler, 500, &Control::default());
+//! assert!(!judge(&mut compare(&laws(&model, &[]).unwrap().unwrap(), &found), 0.001));
+//! // the laws of networks that are twice as wide do not fit
+//! model.widths = vec![8; 3];
+//! assert!(judge(&mut compare(&laws(&model, &[]).unwrap().unwrap(), &found), 0.001));
+//! ```
 
 use super::Comparison;
 use crate::reference::measure::Quantity;
