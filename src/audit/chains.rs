@@ -43,7 +43,7 @@ pub struct Chain {
 }
 
 /// Inputs and outputs of a dense layer.
-fn sides(t: &Audited) -> Option<(usize, usize)> {
+pub(super) fn sides(t: &Audited) -> Option<(usize, usize)> {
     match (&t.role, t.shape.as_slice()) {
         (Role::Matrix(Orientation::OutIn), [out, inputs]) => Some((*inputs, *out)),
         (Role::Matrix(Orientation::InOut), [inputs, out]) => Some((*inputs, *out)),
@@ -52,7 +52,7 @@ fn sides(t: &Audited) -> Option<(usize, usize)> {
 }
 
 /// The name without its digits.
-fn family(name: &str) -> String {
+pub(super) fn family(name: &str) -> String {
     name.chars().filter(|c| !c.is_ascii_digit()).collect()
 }
 

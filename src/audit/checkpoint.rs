@@ -5,6 +5,7 @@
 //! budget), and certifies what a finding about conditioning rests on. An [`Observer`] watches and may end it; what
 //! is finished by then is returned.
 
+use super::branches::{Stack, stacks};
 use super::chains::{Chain, chains};
 use super::initial::{self, Scale};
 use super::lines::{Lines, lines};
@@ -239,6 +240,8 @@ pub struct Audit {
     pub tensors: Vec<Audited>,
     /// Dense layers that feed each other.
     pub chains: Vec<Chain>,
+    /// Residual blocks of two dense layers.
+    pub stacks: Vec<Stack>,
     /// Gravest first, then in order of the tensors.
     pub findings: Vec<Finding>,
     /// Whether the audit was ended before it was done.
@@ -304,6 +307,7 @@ pub fn audit(subjects: &[Subject<'_>], options: &AuditOptions, observer: &impl O
         }
     });
     out.chains = chains(&out.tensors);
+    out.stacks = stacks(&out.tensors);
     out.findings = judge::findings(&out.tensors, &out.chains, &twins, &options.policy);
     out
 }

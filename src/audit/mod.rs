@@ -32,6 +32,7 @@
 //! assert!(found.tensors[0].is_finite());
 //! ```
 
+pub mod branches;
 pub mod chains;
 pub mod checkpoint;
 pub mod clip;

@@ -7,6 +7,7 @@
 //! The Cholesky factorisation is our own, because its error bound is part of every proof.
 
 use super::parallel;
+use super::tridiagonal;
 use super::vectorised::vectorised;
 use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::prelude::ReborrowMut;
@@ -422,9 +423,29 @@ pub fn symmetric_eigen(m: &Mat<f64>) -> Option<(Vec<f64>, Mat<f64>)> {
     ))
 }
 
-/// Eigenvalues alone, ascending.
-pub fn symmetric_eigenvalues(m: &Mat<f64>) -> Option<Vec<f64>> {
-    m.self_adjoint_eigenvalues(faer::Side::Lower).ok()
+/// Eigenvalues alone, ascending, of a symmetric matrix given by its lower half, which is overwritten.
+pub fn symmetric_eigenvalues(mut m: Mat<f64>) -> Option<Vec<f64>> {
+    use faer::dyn_stack::{MemBuffer, MemStack};
+    use faer::linalg::evd::tridiag::{tridiag_in_place, tridiag_in_place_scratch};
+    let n = m.nrows();
+    if n > 1 {
+        let par = parallel::for_work((n as f64).powi(3));
+        // blocks of one reflector: nobody applies them
+        let mut reflectors = Mat::zeros(1, n - 1);
+        let mut memory =
+            MemBuffer::new(tridiag_in_place_scratch::<f64>(n, par, Default::default()));
+        let stack = MemStack::new(&mut memory);
+        tridiag_in_place(
+            m.as_mut(),
+            reflectors.as_mut(),
+            par,
+            stack,
+            Default::default(),
+        );
+    }
+    let diagonal: Vec<f64> = (0..n).map(|i| m[(i, i)]).collect();
+    let beside: Vec<f64> = (1..n).map(|i| m[(i, i - 1)]).collect();
+    tridiagonal::eigenvalues(&diagonal, &beside)
 }
 
 /// The first `min(m, n)` columns of `Q` in `A = Q R` with a positive diagonal of `R`, column after

@@ -61,6 +61,7 @@ pub mod spectrum;
 pub mod structure;
 pub mod symmetric;
 pub mod symmetry;
+mod tridiagonal;
 pub(crate) mod vectorised;
 pub mod view;
 pub mod widen;

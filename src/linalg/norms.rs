@@ -21,6 +21,7 @@
 //! ```
 
 use super::certify::{self, gram::Problem};
+use super::dense;
 use super::rounding::{gamma, up};
 use super::view::{MatrixRef, NonFinite};
 use crate::scale::{Enclosure, exponent_of, ldexp};
@@ -128,17 +129,19 @@ pub fn inf(a: &MatrixRef<'_>) -> Result<Enclosure, NonFinite> {
 /// ```
 pub fn frobenius(a: &MatrixRef<'_>) -> Result<Enclosure, NonFinite> {
     let e = scale(a)?;
+    let unit = i32::try_from(-e).map_or(0.0, |e| 2f64.powi(e));
+    let (lines, len) = a.storage_lines();
+    let mut line = vec![0.0; len * a.components()];
     let mut total = 0.0f64;
-    for i in 0..a.rows() {
-        // one partial sum a row keeps the rounding at rows + cols terms
-        let row: f64 = (0..a.cols())
-            .map(|j| {
-                let (re, im) = a.get(i, j);
-                let (re, im) = (ldexp(re, -e), ldexp(im, -e));
-                re * re + im * im
-            })
-            .sum();
-        total += row;
+    for k in 0..lines {
+        a.read_storage_line(k, &mut line);
+        if unit.is_normal() {
+            line.iter_mut().for_each(|x| *x *= unit);
+        } else {
+            line.iter_mut().for_each(|x| *x = ldexp(*x, -e));
+        }
+        // one partial sum a line keeps the rounding at rows + cols terms, in whatever order they are added
+        total += dense::dot(&line, &line);
     }
     Ok(around(total.sqrt(), gamma(a.rows() + a.cols() + 6), e))
 }
@@ -297,16 +300,10 @@ impl Squares {
 
 /// Exponent that brings the largest component into `[1/2, 1)`.
 fn scale(a: &MatrixRef<'_>) -> Result<i64, NonFinite> {
-    match a.first_nonfinite() {
-        Some(bad) => Err(bad),
-        None => {
-            let m = a.max_component();
-            Ok(if m == 0.0 {
-                0
-            } else {
-                i64::from(exponent_of(m)) + 1
-            })
-        }
+    match a.scan() {
+        Some(m) if m > 0.0 => Ok(i64::from(exponent_of(m)) + 1),
+        Some(_) => Ok(0),
+        None => a.first_nonfinite().map_or(Ok(0), Err),
     }
 }
 

@@ -188,7 +188,7 @@ pub fn spectrum(a: &MatrixRef<'_>, max_component: f64) -> Result<Spectrum, Singu
 fn by_gram(a: &MatrixRef<'_>, max_component: f64) -> Option<Spectrum> {
     let exponent = i64::from(exponent_of(max_component)) + 1;
     let g = gram(a, exponent)?;
-    let mut squares = dense::symmetric_eigenvalues(&g)?;
+    let mut squares = dense::symmetric_eigenvalues(g)?;
     squares.reverse();
     let (m, n) = (a.rows().max(a.cols()), squares.len());
     let largest = squares[0];

@@ -430,22 +430,31 @@ impl<'a> MatrixRef<'a> {
 
     /// Largest component magnitude, or `None` if any entry is not finite.
     pub(super) fn scan(&self) -> Option<f64> {
-        let by_rows = self.col_stride <= self.row_stride;
-        let (lines, len) = if by_rows {
-            (self.rows, self.cols)
-        } else {
-            (self.cols, self.rows)
-        };
+        let (lines, len) = self.storage_lines();
         let mut buffer = vec![0.0; len * self.components()];
         let mut max = 0.0f64;
         for line in 0..lines {
-            self.decode_line(by_rows, line, &mut buffer);
+            self.read_storage_line(line, &mut buffer);
             max = line_max(max, &buffer);
             if !max.is_finite() {
                 return None;
             }
         }
         Some(max)
+    }
+
+    /// Number and length of the lines, rows or columns, whose entries lie closer together.
+    pub(super) fn storage_lines(&self) -> (usize, usize) {
+        if self.col_stride <= self.row_stride {
+            (self.rows, self.cols)
+        } else {
+            (self.cols, self.rows)
+        }
+    }
+
+    /// Widens line `line` of [`Self::storage_lines`] into `out`.
+    pub(super) fn read_storage_line(&self, line: usize, out: &mut [f64]) {
+        self.decode_line(self.col_stride <= self.row_stride, line, out);
     }
 
     /// Real numbers per entry: 2 for complex formats.

@@ -1,6 +1,7 @@
 //! The document of an audit.
 
 use super::Report;
+use crate::audit::branches::{Block, Stack};
 use crate::audit::checkpoint::Audited;
 use crate::audit::spectra::Part;
 use crate::report::document::{self, measured, number, optional};
@@ -61,12 +62,27 @@ impl Report {
                 })
                 .collect(),
         );
+        put("residual_blocks", a.stacks.iter().map(stack).collect());
         put("notes", json!(self.notes));
         if let Some(s) = self.seconds {
             put("seconds", json!(s));
         }
         map
     }
+}
+
+fn stack(s: &Stack) -> Value {
+    let block = |b: &Block| {
+        json!({
+            "input": b.input, "output": b.output,
+            "log10_norm_bound": number(b.norm.log10().2),
+        })
+    };
+    json!({
+        "width": s.width, "log10_norm_bound": number(s.log10_growth),
+        "certainty": s.certainty.as_str(),
+        "blocks": s.blocks.iter().map(block).collect::<Vec<_>>(),
+    })
 }
 
 fn tensor(t: &Audited) -> Value {

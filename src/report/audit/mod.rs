@@ -263,6 +263,19 @@ impl Report {
                 c.certainty
             ));
         }
+        for s in &self.audit.stacks {
+            let (first, steepest) = (&s.blocks[0], s.steepest());
+            out.push(format!(
+                "{} blocks like {} .. {}: |W_out| |W_in| at most {} ({}); gradients grow by at most 10^{:.2} through all of them with their skip connections (slopes up to 1, normalization and attention apart; {})",
+                s.blocks.len(),
+                first.input,
+                first.output,
+                value_text(&steepest.norm, 4),
+                steepest.input,
+                s.log10_growth,
+                s.certainty
+            ));
+        }
         let degraded: Vec<&str> = self
             .audit
             .tensors
