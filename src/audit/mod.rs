@@ -7,6 +7,7 @@
 //! | what a finding means and what to do | [`rules::rule`], [`rules::Finding::remedy`] | |
 //! | what changed between two checkpoints | [`diff::diff`] | estimate |
 //! | how far gradients can grow through its dense layers | [`chains::chains`] | upper bound |
+//! | and through stacks of residual blocks | [`branches::Stack`] | upper bound |
 //! | what a tensor is for | [`roles::roles`] | by name and shape |
 //! | whether weights still look initialized | [`initial::scale`] | statistics |
 //! | dead, repeated, unused units of a layer | [`lines::lines`] | exact |
