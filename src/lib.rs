@@ -55,20 +55,20 @@
 //!
 //! 1. [`scale`]: magnitudes kept as logarithms, bounds with a direction, enclosures.
 //! 2. [`linalg`]: the numerical kernel. Begin with [`linalg::view`] (a matrix as it is stored) and
-//!   [`linalg::condition`].
+//!    [`linalg::condition`].
 //! 3. [`formats`]: files and streams to named tensors, memory-mapped; npy, npz, safetensors, PyTorch,
 //!    ONNX, GGUF, Matrix Market and text.
 //! 4. [`network`]: inert descriptions of networks, with the conventions of PyTorch and Keras, and their TOML form.
 //! 5. [`bounds`]: what follows with certainty from the factors: products, Lipschitz constants, convolutions, single
-//!   layers.
+//!    layers.
 //! 6. [`theory`]: what gradients will do, by closed form, quadrature and inversion; exact laws at finite width,
-//!   mean field, spectra, criticality, precision, step sizes. Never samples.
+//!    mean field, spectra, criticality, precision, step sizes. Never samples.
 //! 7. [`mod@reference`]: the reference MLP, which draws weights and computes gradients and predicts nothing. It and
-//!   [`theory`] cannot see each other, so that their agreement means something.
+//!    [`theory`] cannot see each other, so that their agreement means something.
 //! 8. [`audit`]: whole checkpoints: broken numbers, roles, spectra beside those of random matrices, findings with
-//!   what to do; differences, clipping, trust ratios.
+//!    what to do; differences, clipping, trust ratios.
 //! 9. [`verify`]: predictions against measurements with one error rate, and claims found in print decided by
-//!   computation.
+//!    computation.
 //! 10. [`report`]: results to tables, markdown, CSV, JSON and pictures; values in, bytes out.
 //!
 //! # Conventions
