@@ -5,7 +5,7 @@
 //! use isometer::report::{Format, Style, alpha::Report};
 //! use isometer::theory::sweep::sweep;
 //!
-//! let sweep = sweep(&Model::new(vec![8; 5], Activation::Relu), &[0.5, 2.0], 10.0, 0.9, || ()).unwrap();
+//! let sweep = sweep(&Model::new(vec![4; 5], Activation::Linear), &[0.5, 2.0], 10.0, 0.9, || ()).unwrap();
 //! let report = Report { sweep, at: AlphaAt::Weights };
 //! assert!(report.sentence().contains("grows with alpha"));
 //! assert!(!report.render(Format::Table, &Style::PLAIN).is_empty());

@@ -5,8 +5,8 @@
 //! use isometer::network::{Model, activation::Activation};
 //! use isometer::theory::sweep::{Response, sweep};
 //!
-//! // ReLU is homogeneous: alpha = 2 on 10 layers is 2^10 on every gradient
-//! let s = sweep(&Model::new(vec![32; 11], Activation::Relu), &[1.0, 2.0], 10.0, 0.9, || ()).unwrap();
+//! // linear layers are homogeneous: alpha = 2 on 10 of them is 2^10 on every gradient
+//! let s = sweep(&Model::new(vec![4; 11], Activation::Linear), &[1.0, 2.0], 10.0, 0.9, || ()).unwrap();
 //! let gain = s.points[1].log10_rms_gradient - s.points[0].log10_rms_gradient;
 //! assert!((gain - 10.0 * 2f64.log10()).abs() < 1e-9 && s.response == Response::Grows);
 //! assert!((s.critical.mean_square.unwrap() - 1.0).abs() < 1e-12);

@@ -188,8 +188,7 @@ pub fn sampler(
 /// use isometer::network::{Model, activation::Activation};
 /// use isometer::reference::monte_carlo::Control;
 /// use isometer::verify::check::{Method, Options, check};
-/// let mut model = Model::new(vec![3; 3], Activation::Linear);
-/// model.weights = "orthogonal".parse().unwrap();
+/// let model = Model::new(vec![4; 3], Activation::Relu);
 /// let options = Options { samples: 300, method: Method::Matrices, ..Options::default() };
 /// let found = check(&model, &options, &Control::default()).unwrap();
 /// assert!(!found.disagrees() && found.requested == 300);
