@@ -1,9 +1,18 @@
-//! Magnitudes kept as logarithms, bounds with a direction, and enclosures.
+//! Magnitudes kept as logarithms, bounds with a direction, enclosures, and the words for what a number is worth.
 //!
-//! Norms of long products leave the range of `f64` (about 1e±308) long before they stop being
-//! meaningful. [`LogScale`] holds a non-negative real as its natural logarithm. Its operators mean
-//! what they mean for the quantity: `*` and `/` exist; a sum is the named method
-//! [`LogScale::plus`], because `+` on logarithms would silently multiply.
+//! *How is a number written that no `f64` holds, and how is it said what it can be relied on for?*
+//!
+//! | type | holds | start with |
+//! |---|---|---|
+//! | [`LogScale`] | a magnitude `x >= 0` as `ln x` | [`LogScale::from_linear`], [`LogScale::log10`] |
+//! | [`Enclosure`] | `lo <= x <= hi` around a best value | [`Enclosure::to_linear`], [`Enclosure::log10`] |
+//! | [`UpperBound`], [`LowerBound`] | one end of an interval, rounded away from the truth | [`UpperBound::over`] |
+//! | [`Certainty`] | the word: certified, exact, upper, lower, asymptotic, estimate ... | [`Certainty::as_str`] |
+//!
+//! Norms of long products leave the range of `f64` (about 1e±308) long before they stop being meaningful: a hundred
+//! layers of gain 2000 make 1e330. [`LogScale`] holds a non-negative real as its natural logarithm. Its operators
+//! mean what they mean for the quantity: `*` and `/` exist; a sum is the named method [`LogScale::plus`], because
+//! `+` on logarithms would silently multiply.
 //!
 //! ```compile_fail
 //! use isometer::scale::LogScale;
@@ -13,11 +22,31 @@
 //! use isometer::scale::LogScale;
 //! let sum = LogScale::ONE.plus(LogScale::ONE);
 //! assert!((sum.to_linear().unwrap() - 2.0).abs() < 1e-15);
+//!
+//! let norm = LogScale::from_linear(2000.0).unwrap().powf(100.0);
+//! assert!((norm.log10() - 330.10299956639813).abs() < 1e-9);
+//! assert!(norm.to_linear().is_none()); // refused, not infinity
+//! ```
+//!
+//! An [`Enclosure`] carries its limits through quotients, products and roots, rounded outward, so that a proof
+//! stays one:
+//!
+//! ```
+//! use isometer::scale::Enclosure;
+//! let sigma_max = Enclosure::new(3.0, 2.999, 3.001, 0).unwrap();
+//! let sigma_min = Enclosure::new(0.5, 0.499, 0.501, 0).unwrap();
+//! let (kappa, lo, hi) = sigma_max.ratio(&sigma_min).to_linear().unwrap();
+//! assert_eq!(kappa, 6.0);
+//! assert!(lo <= 2.999 / 0.501 && 3.001 / 0.499 <= hi);
 //! ```
 
 use std::cmp::Ordering;
 use std::fmt;
 use std::ops::{Div, Mul};
+
+mod enclosure;
+
+pub use enclosure::Enclosure;
 
 /// What a number is worth. The same words appear in types, JSON and tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -40,6 +69,12 @@ pub enum Certainty {
 
 impl Certainty {
     /// The word used in JSON and tables.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::scale::Certainty;
+    /// assert_eq!(Certainty::Certified.to_string(), "certified");
+    /// ```
     pub fn as_str(self) -> &'static str {
         match self {
             Certainty::Certified => "certified",
@@ -63,6 +98,16 @@ impl fmt::Display for Certainty {
 ///
 /// The logarithm is a rounded `f64`: the relative error of the magnitude is about
 /// `|ln x| * 2^-53`, which is why results of long products also state an error in the logarithm.
+///
+/// # Examples
+/// ```
+/// use isometer::scale::LogScale;
+/// let tiny = LogScale::from_scaled(1.0, -2000).unwrap(); // 2^-2000
+/// let huge = LogScale::from_log2(2003.0).unwrap();
+/// assert!(((tiny * huge).to_linear().unwrap() - 8.0).abs() < 1e-11);
+/// assert!((huge / LogScale::ZERO).is_infinite()); // a condition number
+/// assert!(tiny < LogScale::ONE);
+/// ```
 #[derive(Clone, Copy, PartialEq)]
 pub struct LogScale {
     ln: f64,
@@ -79,21 +124,49 @@ impl LogScale {
     pub const INFINITY: LogScale = LogScale { ln: f64::INFINITY };
 
     /// From a natural logarithm; `None` for NaN.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::scale::LogScale;
+    /// assert_eq!(LogScale::from_ln(0.0), Some(LogScale::ONE));
+    /// assert_eq!(LogScale::from_ln(f64::NAN), None);
+    /// ```
     pub fn from_ln(ln: f64) -> Option<LogScale> {
         (!ln.is_nan()).then_some(LogScale { ln })
     }
 
     /// From a base-2 logarithm; `None` for NaN.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::scale::LogScale;
+    /// assert!((LogScale::from_log2(-3.0).unwrap().to_linear().unwrap() - 0.125).abs() < 1e-15);
+    /// ```
     pub fn from_log2(log2: f64) -> Option<LogScale> {
         LogScale::from_ln(log2 * std::f64::consts::LN_2)
     }
 
     /// From a plain number; `None` for negative numbers and NaN.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::scale::LogScale;
+    /// assert!((LogScale::from_linear(1000.0).unwrap().log10() - 3.0).abs() < 1e-15);
+    /// assert_eq!(LogScale::from_linear(0.0), Some(LogScale::ZERO));
+    /// assert_eq!(LogScale::from_linear(-1.0), None);
+    /// ```
     pub fn from_linear(x: f64) -> Option<LogScale> {
         (x >= 0.0).then(|| LogScale { ln: x.ln() })
     }
 
     /// `mantissa * 2^exponent` without forming it; `None` for negative or NaN mantissas.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::scale::LogScale;
+    /// // 0.75 * 2^5000
+    /// assert!((LogScale::from_scaled(0.75, 5000).unwrap().log2() - 4999.584962500721).abs() < 1e-9);
+    /// ```
     pub fn from_scaled(mantissa: f64, exponent: i64) -> Option<LogScale> {
         LogScale::from_linear(mantissa).map(|m| LogScale {
             ln: m.ln + exponent as f64 * std::f64::consts::LN_2,
@@ -106,6 +179,12 @@ impl LogScale {
     }
 
     /// Base-10 logarithm.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::scale::LogScale;
+    /// assert!((LogScale::from_ln(-1e5).unwrap().log10() + 43429.44819032518).abs() < 1e-9);
+    /// ```
     pub fn log10(self) -> f64 {
         self.ln / std::f64::consts::LN_10
     }
@@ -116,6 +195,14 @@ impl LogScale {
     }
 
     /// The plain number, or `None` where a finite non-zero magnitude would overflow or underflow.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::scale::LogScale;
+    /// assert!(LogScale::from_log2(-2000.0).unwrap().to_linear().is_none());
+    /// assert_eq!(LogScale::from_log2(-2000.0).unwrap().to_linear_saturating(), 0.0);
+    /// assert_eq!(LogScale::ZERO.to_linear(), Some(0.0)); // a true zero is no underflow
+    /// ```
     pub fn to_linear(self) -> Option<f64> {
         let x = self.ln.exp();
         let lost = (x == 0.0 && self.ln > f64::NEG_INFINITY)
@@ -129,6 +216,14 @@ impl LogScale {
     }
 
     /// Sum of two magnitudes, stable for any difference of scale.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::scale::LogScale;
+    /// // 2^2000 + 2^2000 = 2^2001
+    /// let x = LogScale::from_log2(2000.0).unwrap();
+    /// assert!((x.plus(x).log2() - 2001.0).abs() < 1e-9);
+    /// ```
     pub fn plus(self, other: LogScale) -> LogScale {
         let (hi, lo) = if self.ln >= other.ln {
             (self.ln, other.ln)
@@ -144,6 +239,13 @@ impl LogScale {
     }
 
     /// The magnitude raised to a real power; `0^0 = 1`.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::scale::LogScale;
+    /// let layer = LogScale::from_linear(10.0).unwrap();
+    /// assert!((layer.powf(500.0).log10() - 500.0).abs() < 1e-9);
+    /// ```
     pub fn powf(self, p: f64) -> LogScale {
         LogScale {
             ln: if p == 0.0 { 0.0 } else { self.ln * p },
@@ -222,6 +324,14 @@ impl fmt::Debug for LogScale {
 pub struct UpperBound(f64);
 
 /// A proved lower bound of a non-negative quantity. Arithmetic rounds down; never below zero.
+///
+/// # Examples
+/// ```
+/// use isometer::scale::{LowerBound, UpperBound};
+/// // |1 - x| >= 1 - 0.3 for |x| <= 0.3, never rounded up
+/// let rest = LowerBound::new(1.0).unwrap().minus(UpperBound::new(0.3).unwrap());
+/// assert!(rest.get() <= 0.7 && rest.get() > 0.7 - 1e-15);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 pub struct LowerBound(f64);
 
@@ -237,10 +347,24 @@ impl UpperBound {
         self.0
     }
     /// Sum, rounded up.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::scale::UpperBound;
+    /// let third = UpperBound::new(1.0 / 3.0).unwrap();
+    /// assert!(third.plus(third).plus(third).get() > 1.0); // never below the sum
+    /// ```
     pub fn plus(self, other: UpperBound) -> UpperBound {
         UpperBound((self.0 + other.0).next_up())
     }
     /// Product, rounded up (`0 * inf` is `inf`: nothing is known about the second factor).
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::scale::UpperBound;
+    /// let zero = UpperBound::new(0.0).unwrap();
+    /// assert_eq!(zero.times(UpperBound::INFINITE), UpperBound::INFINITE);
+    /// ```
     pub fn times(self, other: UpperBound) -> UpperBound {
         let p = self.0 * other.0;
         UpperBound(if p.is_nan() {
@@ -250,6 +374,14 @@ impl UpperBound {
         })
     }
     /// Quotient by a lower bound, rounded up; infinite when the lower bound is zero.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::scale::{LowerBound, UpperBound};
+    /// let one = UpperBound::new(1.0).unwrap();
+    /// assert!(one.over(LowerBound::new(3.0).unwrap()).get() > 1.0 / 3.0);
+    /// assert_eq!(one.over(LowerBound::ZERO), UpperBound::INFINITE);
+    /// ```
     pub fn over(self, below: LowerBound) -> UpperBound {
         if below.0 == 0.0 {
             return UpperBound(f64::INFINITY);
@@ -283,6 +415,13 @@ impl LowerBound {
         LowerBound((self.0 + other.0).next_down().max(0.0))
     }
     /// Difference with an upper bound, rounded down and clipped at zero.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::scale::{LowerBound, UpperBound};
+    /// let small = LowerBound::new(0.1).unwrap();
+    /// assert_eq!(small.minus(UpperBound::new(0.5).unwrap()), LowerBound::ZERO); // clipped
+    /// ```
     pub fn minus(self, other: UpperBound) -> LowerBound {
         let d = self.0 - other.0;
         LowerBound(if d.is_nan() {
@@ -301,6 +440,13 @@ impl LowerBound {
         })
     }
     /// Quotient by an upper bound, rounded down; zero when the upper bound is infinite.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::scale::{LowerBound, UpperBound};
+    /// let q = LowerBound::new(1.0).unwrap().over(UpperBound::new(3.0).unwrap());
+    /// assert!(q.get() < 1.0 / 3.0 && q.get() > 0.333333);
+    /// ```
     pub fn over(self, above: UpperBound) -> LowerBound {
         let q = self.0 / above.0;
         LowerBound(if q.is_nan() {
@@ -315,256 +461,14 @@ impl LowerBound {
     }
 }
 
-/// A magnitude `value` together with proved (or, for estimates, predicted) limits `lo <= hi`.
-///
-/// Limits are held as `f64` mantissas times a common power of two, so that singular values near
-/// the ends of the range of `f64` and condition numbers beyond it keep full relative precision.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Enclosure {
-    value: f64,
-    lo: f64,
-    hi: f64,
-    exponent: i64,
-}
-
-impl Enclosure {
-    /// The point zero.
-    pub const ZERO: Enclosure = Enclosure {
-        value: 0.0,
-        lo: 0.0,
-        hi: 0.0,
-        exponent: 0,
-    };
-
-    /// The enclosure that always holds, `[0, inf]`.
-    pub const UNKNOWN: Enclosure = Enclosure {
-        value: f64::INFINITY,
-        lo: 0.0,
-        hi: f64::INFINITY,
-        exponent: 0,
-    };
-
-    /// `[lo, hi] * 2^exponent` around `value * 2^exponent`; the value is clamped into the limits.
-    /// `None` when the limits are not ordered, negative, or NaN.
-    pub fn new(value: f64, lo: f64, hi: f64, exponent: i64) -> Option<Enclosure> {
-        if !(lo >= 0.0 && lo <= hi) || value.is_nan() {
-            return None;
-        }
-        Some(Enclosure {
-            value: value.clamp(lo, hi),
-            lo,
-            hi,
-            exponent,
-        })
-    }
-
-    /// A point known exactly: `x * 2^exponent`.
-    pub fn point(x: f64, exponent: i64) -> Option<Enclosure> {
-        Enclosure::new(x, x, x, exponent)
-    }
-
-    /// An infinite condition number: everything at infinity.
-    pub fn infinite() -> Enclosure {
-        Enclosure {
-            value: f64::INFINITY,
-            lo: f64::INFINITY,
-            hi: f64::INFINITY,
-            exponent: 0,
-        }
-    }
-
-    /// Value as a logarithm.
-    pub fn value(&self) -> LogScale {
-        scaled(self.value, self.exponent)
-    }
-    /// Lower limit as a logarithm (rounded to nearest; see [`Enclosure::to_linear`] for outward rounding).
-    pub fn lo(&self) -> LogScale {
-        scaled(self.lo, self.exponent)
-    }
-    /// Upper limit as a logarithm (rounded to nearest; see [`Enclosure::to_linear`] for outward rounding).
-    pub fn hi(&self) -> LogScale {
-        scaled(self.hi, self.exponent)
-    }
-
-    /// `(value, lo, hi)` as plain numbers, limits rounded outward; `None` if the finite non-zero
-    /// value does not fit in `f64`.
-    pub fn to_linear(&self) -> Option<(f64, f64, f64)> {
-        let value = ldexp(self.value, self.exponent);
-        let lost =
-            self.value != 0.0 && self.value.is_finite() && (value == 0.0 || value.is_infinite());
-        (!lost).then(|| {
-            (
-                value,
-                ldexp_down(self.lo, self.exponent),
-                ldexp_up(self.hi, self.exponent),
-            )
-        })
-    }
-
-    /// `(value, lo, hi, exponent)`: the limits as they are held, without rounding, each to be
-    /// multiplied by `2^exponent`.
-    pub fn scaled(&self) -> (f64, f64, f64, i64) {
-        (self.value, self.lo, self.hi, self.exponent)
-    }
-
-    /// `(value, lo, hi)` as base-10 logarithms, limits rounded outward: exact statements about
-    /// magnitudes that no `f64` holds.
-    pub fn log10(&self) -> (f64, f64, f64) {
-        let part = |m: f64| -> (f64, f64) {
-            if m == 0.0 || m.is_infinite() {
-                return (m.log10(), 0.0);
-            }
-            let (a, b) = (m.log10(), self.exponent as f64 * std::f64::consts::LOG10_2);
-            // One ulp for log10, one for the product (constant and multiplication), half for the
-            // sum, each at most EPSILON relative to its operand; doubled.
-            (a + b, 4.0 * f64::EPSILON * (a.abs() + b.abs()))
-        };
-        let plain = ldexp(self.value, self.exponent);
-        let value = if plain.is_normal() {
-            plain.log10()
-        } else {
-            part(self.value).0
-        };
-        let (lo, below) = part(self.lo);
-        let (hi, above) = part(self.hi);
-        (value, lo - below, hi + above)
-    }
-
-    /// Relative width `(hi - lo) / lo`; infinite when `lo` is zero and `hi` is not.
-    pub fn relative_width(&self) -> f64 {
-        if self.hi == self.lo {
-            0.0
-        } else {
-            (self.hi - self.lo) / self.lo
-        }
-    }
-
-    /// Whether the lower limit is strictly positive.
-    pub fn is_positive(&self) -> bool {
-        self.lo > 0.0
-    }
-
-    /// Whether the enclosure is the single point zero.
-    pub fn is_zero(&self) -> bool {
-        self.hi == 0.0
-    }
-
-    /// The same magnitude multiplied by `2^k`.
-    pub fn shifted(mut self, k: i64) -> Enclosure {
-        self.exponent += k;
-        self
-    }
-
-    /// Quotient of two enclosures of non-negative quantities, limits rounded outward.
-    /// A zero denominator gives an upper limit of infinity; `0/0` is infinite by convention.
-    pub fn ratio(&self, below: &Enclosure) -> Enclosure {
-        if below.hi == 0.0 {
-            return Enclosure::infinite();
-        }
-        let (above, below) = (self.normalised(), below.normalised());
-        let hi = if below.lo == 0.0 {
-            f64::INFINITY
-        } else {
-            let q = above.hi / below.lo;
-            // NaN: infinity over infinity
-            if q.is_nan() { above.hi } else { q.next_up() }
-        };
-        let lo = (above.lo / below.hi).next_down().max(0.0);
-        let value = above.value / below.value;
-        Enclosure {
-            value: if value.is_nan() { f64::INFINITY } else { value }.clamp(lo, hi),
-            lo,
-            hi,
-            exponent: above.exponent - below.exponent,
-        }
-    }
-
-    /// The same enclosure with `hi` brought near 1, so that quotients of mantissas stay in range.
-    fn normalised(&self) -> Enclosure {
-        if self.hi == 0.0 || self.hi.is_infinite() {
-            return *self;
-        }
-        let k = i64::from(exponent_of(self.hi));
-        let lo = ldexp_down(self.lo, -k);
-        // Exact: a normal number, or a subnormal one that becomes normal.
-        let hi = ldexp(self.hi, -k);
-        Enclosure {
-            value: ldexp(self.value, -k).clamp(lo, hi),
-            lo,
-            hi,
-            exponent: self.exponent + k,
-        }
-    }
-
-    /// Square root, limits rounded outward.
-    pub fn sqrt(&self) -> Enclosure {
-        if self.hi == 0.0 {
-            return Enclosure::ZERO;
-        }
-        let x = self.normalised(); // which can be doubled without overflow
-        let odd = x.exponent.rem_euclid(2);
-        let up = (1 + odd) as f64;
-        let lo = (x.lo * up).sqrt().next_down().max(0.0);
-        let hi = (x.hi * up).sqrt().next_up();
-        Enclosure {
-            value: (x.value * up).sqrt().clamp(lo, hi),
-            lo,
-            hi,
-            exponent: (x.exponent - odd) / 2,
-        }
-    }
-
-    /// Product of two enclosures of non-negative quantities, limits rounded outward.
-    pub fn times(&self, other: &Enclosure) -> Enclosure {
-        let (a, b) = (self.normalised(), other.normalised());
-        let lo = (a.lo * b.lo).next_down().max(0.0);
-        let hi = if a.hi == 0.0 || b.hi == 0.0 {
-            0.0
-        } else {
-            (a.hi * b.hi).next_up()
-        };
-        let value = a.value * b.value;
-        Enclosure {
-            value: if value.is_nan() { hi } else { value }.clamp(lo, hi),
-            lo,
-            hi,
-            exponent: a.exponent + b.exponent,
-        }
-    }
-
-    /// Intersection of two enclosures of the same quantity; `None` if they are disjoint, which
-    /// for two proved enclosures would be a bug.
-    pub fn intersect(&self, other: &Enclosure) -> Option<Enclosure> {
-        // Bring `other` to our exponent, outward.
-        let k = other.exponent - self.exponent;
-        let lo = self.lo.max(ldexp_down(other.lo, k));
-        let hi = self.hi.min(ldexp_up(other.hi, k));
-        let value = if other.relative_width() < self.relative_width() {
-            ldexp(other.value, k)
-        } else {
-            self.value
-        };
-        (lo <= hi).then(|| Enclosure {
-            value: value.clamp(lo, hi),
-            lo,
-            hi,
-            exponent: self.exponent,
-        })
-    }
-
-    /// Whether `x * 2^exponent` lies inside, compared without rounding in favour of inclusion
-    /// (exact when exponents agree).
-    pub fn contains_scaled(&self, x: f64, exponent: i64) -> bool {
-        let k = exponent - self.exponent;
-        ldexp_up(x, k) >= self.lo && ldexp_down(x, k) <= self.hi
-    }
-}
-
-fn scaled(m: f64, e: i64) -> LogScale {
-    LogScale::from_scaled(m, e).unwrap_or(LogScale::ZERO)
-}
-
 /// `m * 2^e` with one rounding at most, saturating; `e` may be any integer.
+///
+/// # Examples
+/// ```
+/// use isometer::scale::ldexp;
+/// assert_eq!(ldexp(0.75, 4), 12.0);
+/// assert_eq!(ldexp(1.0, -100_000), 0.0);
+/// ```
 pub fn ldexp(m: f64, e: i64) -> f64 {
     libm::ldexp(m, e.clamp(-5000, 5000) as i32)
 }
@@ -579,6 +483,15 @@ pub fn ldexp_down(m: f64, e: i64) -> f64 {
 }
 
 /// `m * 2^e` rounded up (for non-negative `m`).
+///
+/// # Examples
+/// ```
+/// use isometer::scale::{ldexp_down, ldexp_up};
+/// // 1 + 2^-52 does not fit among the subnormal numbers
+/// let x = 1.0 + f64::EPSILON;
+/// assert!(ldexp_down(x, -1070) < ldexp_up(x, -1070));
+/// assert_eq!(ldexp_up(x, 10), 1024.0 * x); // exact
+/// ```
 pub fn ldexp_up(m: f64, e: i64) -> f64 {
     let x = ldexp(m, e);
     if e == 0 || m == 0.0 || ldexp(x, -e) == m && x.is_finite() {
@@ -588,6 +501,13 @@ pub fn ldexp_up(m: f64, e: i64) -> f64 {
 }
 
 /// Binary exponent `floor(log2 |x|)` of a finite non-zero number, subnormals included.
+///
+/// # Examples
+/// ```
+/// use isometer::scale::exponent_of;
+/// assert_eq!(exponent_of(-12.0), 3); // 8 <= 12 < 16
+/// assert_eq!(exponent_of(f64::from_bits(1)), -1074);
+/// ```
 pub fn exponent_of(x: f64) -> i32 {
     let bits = x.to_bits() & 0x7fff_ffff_ffff_ffff;
     let biased = (bits >> 52) as i32;

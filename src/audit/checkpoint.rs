@@ -1,4 +1,9 @@
 //! The audit of a checkpoint: a finite pass over every tensor, then a spectral one over the matrices.
+//!
+//! Matrices of fewer than 8 rows or columns are measured, not judged. [`audit`] looks at every number once (NaN,
+//! infinities, zeros, subnormals: exact), tells each tensor's role, measures its matrices (estimates within a
+//! budget), and certifies what a finding about conditioning rests on. An [`Observer`] watches and may end it; what
+//! is finished by then is returned.
 
 use super::branches::{Stack, stacks};
 use super::chains::{Chain, chains};
@@ -256,6 +261,18 @@ impl Audit {
 
 /// Audits tensors that are listed but not read. Memory is bounded by the largest of them: they are mapped or read one at a time, and
 /// of a matrix a Gram matrix is kept.
+///
+/// # Examples
+/// ```
+/// use isometer::audit::{checkpoint::{AuditOptions, Unobserved, audit, subjects}, rules::Level};
+/// use isometer::formats::open_bytes;
+/// let file = open_bytes("w.txt", b"1 nan\n2 3\n".to_vec()).unwrap();
+/// let labels = ["w".to_string()];
+/// let options = AuditOptions { finite_only: true, ..Default::default() };
+/// let found = audit(&subjects(&file, &labels), &options, &Unobserved);
+/// assert_eq!((found.findings[0].rule, found.level()), ("nan", Some(Level::Error)));
+/// assert_eq!(found.tensors[0].first_nonfinite().unwrap().0, [0, 1]);
+/// ```
 pub fn audit(subjects: &[Subject<'_>], options: &AuditOptions, observer: &impl Observer) -> Audit {
     let named: Vec<Named<'_>> = subjects
         .iter()

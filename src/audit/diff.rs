@@ -1,4 +1,6 @@
-//! What changed between two checkpoints, layer by layer.
+//! What changed between two checkpoints, layer by layer: which tensors are new or gone, by how much the others
+//! moved, whether the change has low rank (a merged adapter), how far the leading directions turned. Start with
+//! [`diff`]. Norms and counts as exact as f64 gives them, singular values estimates.
 
 use super::checkpoint::{Observer, Pass, Subject};
 use super::roles::{Named, Role, roles};
@@ -116,6 +118,22 @@ pub struct Difference {
 
 /// Compares tensors of the same names. Where no name agrees, prefixes that all names of a side share
 /// (`module.`, `model.`) are taken off.
+///
+/// # Examples
+/// ```
+/// use isometer::audit::checkpoint::{AuditOptions, Unobserved, subjects};
+/// use isometer::audit::diff::{Status, diff};
+/// use isometer::formats::open_bytes;
+/// let before = open_bytes("w.txt", b"3 0\n0 4\n".to_vec()).unwrap();
+/// let after = open_bytes("w.txt", b"3 0\n0 9\n".to_vec()).unwrap();
+/// let labels = ["w".to_string()];
+/// let options = AuditOptions::default().spectral;
+/// let d = diff(&subjects(&before, &labels), &subjects(&after, &labels), &options, &Unobserved);
+/// assert_eq!(d.tensors[0].status, Status::Changed);
+/// let change = d.tensors[0].change.as_ref().unwrap();
+/// assert!((change.relative_frobenius - 1.0).abs() < 1e-12); // |5| / |(3, 4)|
+/// assert_eq!((change.largest, change.share), (5.0, 0.25));
+/// ```
 pub fn diff(
     before: &[Subject<'_>],
     after: &[Subject<'_>],

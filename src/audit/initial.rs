@@ -1,4 +1,7 @@
 //! Which initializer the weights still look like, and the multiplier that would have given their scale.
+//!
+//! [`scale`] compares mean, deviation and kurtosis of the entries with those that initializers have, within four
+//! standard errors of sampling: weights that have been trained match none.
 
 use super::lines::Lines;
 use super::roles::{KernelLayout, Orientation, Role};
@@ -27,6 +30,13 @@ pub struct Fans {
 }
 
 /// Fans of a weight by its role; `None` for roles that no initializer of layers draws.
+///
+/// # Examples
+/// ```
+/// use isometer::audit::{initial::fans, roles::{KernelLayout, Role}};
+/// let f = fans(&Role::Convolution(KernelLayout::OutInTaps), &[8, 4, 3, 3]).unwrap();
+/// assert_eq!((f.fan_in, f.fan_out), (36, 72));
+/// ```
 pub fn fans(role: &Role, shape: &[usize]) -> Option<Fans> {
     let (fan_in, fan_out) = match (role, shape) {
         (Role::Matrix(Orientation::OutIn) | Role::Gates(_), [out, inputs]) => (*inputs, *out),
@@ -62,7 +72,19 @@ pub struct Scale {
 /// Standard errors within which a moment counts as that of a law: one in 16,000 draws of a normal variable is beyond.
 const ERRORS: f64 = 4.0;
 
-/// Compares moments of entries with those of the initializers; `None` without entries to compare.
+/// Compares moments of entries with those of the initializers; `None` for fewer than 64 entries, or entries that
+/// are all equal.
+///
+/// # Examples
+/// ```
+/// use isometer::audit::{initial::{Fans, scale}, lines::lines};
+/// use isometer::linalg::view::MatrixRef;
+/// // deviation 1/2 at a fan-in of 8, as He's initialization has it: sqrt(2/8)
+/// let w: Vec<f64> = (0..64).map(|k| if k % 2 == 0 { 0.5 } else { -0.5 }).collect();
+/// let l = lines(&MatrixRef::row_major(&w, 8, 8).unwrap(), true, 0.5);
+/// let s = scale(&l, Fans { fan_in: 8, fan_out: 8 }).unwrap();
+/// assert!((s.alpha_kaiming - 1.0).abs() < 0.01 && (s.alpha_xavier - 2f64.sqrt()).abs() < 0.02);
+/// ```
 pub fn scale(lines: &Lines, fans: Fans) -> Option<Scale> {
     let n = lines.count as f64;
     // NaN, too, is no spread to compare

@@ -35,6 +35,16 @@ pub struct Lines {
 ///
 /// # Panics
 /// If the entries are complex.
+///
+/// # Examples
+/// ```
+/// use isometer::audit::lines::lines;
+/// use isometer::linalg::view::MatrixRef;
+/// let w = MatrixRef::row_major(&[1.0, 0.0, 0.0, 0.0, 1.0, 0.0], 3, 2).unwrap();
+/// let l = lines(&w, true, 1.0);
+/// assert_eq!((l.dead, l.copies, l.unused), (vec![1], vec![(0, 2)], vec![1]));
+/// assert!((l.mean - 1.0 / 3.0).abs() < 1e-15 && l.int8_error < 1e-12);
+/// ```
 pub fn lines(a: &MatrixRef<'_>, units_are_rows: bool, largest: f64) -> Lines {
     assert_eq!(a.components(), 1, "a real matrix");
     let (rows, cols) = (a.rows(), a.cols());

@@ -1,4 +1,19 @@
-//! What a tensor of a checkpoint is for, told from its name, its shape and its neighbours.
+//! What a tensor of a checkpoint is for, told from its name, its shape and its neighbours: by convention, not by
+//! proof.
+//!
+//! ```
+//! use isometer::audit::roles::{Named, Role, roles};
+//!
+//! // factors of a low-rank update are judged as their product
+//! let of = |tensors: &[(&str, [usize; 2])]| {
+//!     let named: Vec<Named<'_>> = tensors.iter().map(|(name, shape)| Named { name, shape }).collect();
+//!     roles(&named)
+//! };
+//! let found = of(&[("q.lora_A.weight", [4, 64]), ("q.lora_B.weight", [64, 4])]);
+//! assert!(found.iter().all(|r| r.as_str() == "low-rank-factor"));
+//! let plain = of(&[("mlp.fc.weight", [64, 64])]);
+//! assert!(matches!(plain[0], Role::Matrix(_)) && plain[0].is_judged());
+//! ```
 
 use std::collections::{HashMap, HashSet};
 
@@ -105,6 +120,13 @@ impl Role {
     }
 
     /// Whether its condition number says something about the layer, so that it is compared with others.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::audit::roles::{Orientation, Role};
+    /// assert!(Role::Matrix(Orientation::OutIn).is_judged());
+    /// assert!(!Role::Embedding.is_judged()); // large condition numbers are normal there
+    /// ```
     pub fn is_judged(&self) -> bool {
         matches!(
             self,
@@ -123,6 +145,14 @@ pub struct Named<'a> {
 }
 
 /// The role of each tensor, in order.
+///
+/// # Examples
+/// ```
+/// use isometer::audit::roles::{Named, Orientation, Role, roles};
+/// let of = |name, shape| roles(&[Named { name, shape }]).remove(0);
+/// assert_eq!(of("encoder.fc1.weight", &[4, 3]), Role::Matrix(Orientation::OutIn));
+/// assert_eq!(of("tok_embeddings.weight", &[32000, 512]), Role::Embedding);
+/// ```
 pub fn roles(tensors: &[Named<'_>]) -> Vec<Role> {
     let context = Context::new(tensors);
     tensors.iter().map(|t| context.role(t)).collect()

@@ -1,4 +1,15 @@
 //! The rules of an audit: what each finds, what follows from it, and what to do.
+//!
+//! ```
+//! use isometer::audit::rules::{Level, Policy, rule};
+//!
+//! let nan = rule("nan").unwrap();
+//! assert!(nan.level == Level::Error && nan.threshold.is_none());
+//! assert!(rule("no-such-rule").is_none());
+//! let strict = Policy { thresholds: vec![("ill-conditioned", 10.0)], silenced: vec!["dead-units"] };
+//! assert_eq!(strict.threshold("ill-conditioned"), 10.0);
+//! assert!(!strict.wants("dead-units") && strict.wants("nan"));
+//! ```
 
 use std::fmt;
 
@@ -223,6 +234,13 @@ pub const RULES: [Rule; 21] = [
 ];
 
 /// The rule of that name.
+///
+/// # Examples
+/// ```
+/// use isometer::audit::rules::rule;
+/// let r = rule("ill-conditioned").unwrap();
+/// assert!(r.threshold.is_some() && !r.remedy.is_empty());
+/// ```
 pub fn rule(name: &str) -> Option<&'static Rule> {
     RULES.iter().find(|r| r.name == name)
 }
@@ -238,6 +256,14 @@ pub struct Policy {
 
 impl Policy {
     /// The threshold in force; infinite for rules without one.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::audit::rules::{Policy, rule};
+    /// let plain = Policy::default();
+    /// assert_eq!(plain.threshold("ill-conditioned"), rule("ill-conditioned").unwrap().threshold.unwrap().0);
+    /// assert_eq!(plain.threshold("nan"), f64::INFINITY);
+    /// ```
     pub fn threshold(&self, name: &str) -> f64 {
         self.thresholds
             .iter()
@@ -255,6 +281,14 @@ impl Policy {
 }
 
 /// One thing found.
+///
+/// # Examples
+/// ```
+/// use isometer::audit::rules::{Finding, Level};
+/// let f = Finding { rule: "inf", tensor: "fc.weight".into(), message: String::new() };
+/// assert_eq!(f.level(), Level::Error);
+/// assert!(!f.remedy().contains("TENSOR")); // the name is filled in
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finding {
     /// The rule.

@@ -1,4 +1,8 @@
 //! Singular values of the matrices in a tensor, beside those of a random matrix of the same shape.
+//!
+//! A matrix of independent entries has singular values between `s (sqrt(m) - sqrt(n))` and `s (sqrt(m) + sqrt(n))`
+//! ([`marchenko_pastur`](crate::theory::marchenko_pastur)): what trained weights add to that is told by
+//! [`Baseline`]. [`measure`] estimates within a budget, [`certify`] proves the ends.
 
 use super::roles::{KernelLayout, Orientation, Role};
 use crate::bounds::operator::{OperatorOptions, operator_norm};
@@ -75,6 +79,17 @@ pub struct Piece<'a> {
 
 /// The matrices to be judged in a tensor that is stored as `shape` and seen as `flat` (first axis by all others): the whole first,
 /// then the members of a stack.
+///
+/// # Examples
+/// ```
+/// use isometer::audit::{roles::{Gates, Role}, spectra::pieces};
+/// use isometer::linalg::view::MatrixRef;
+/// let stacked = [0.0; 32]; // the four gates of an LSTM with two units and four inputs
+/// let flat = MatrixRef::row_major(&stacked, 8, 4).unwrap();
+/// let parts = pieces(flat, &[8, 4], &Role::Gates(Gates::Lstm));
+/// assert!(parts.iter().filter(|p| p.name.is_some()).all(|p| p.matrix.rows() == 2));
+/// assert_eq!(parts.iter().filter(|p| p.name.is_some()).count(), 4);
+/// ```
 pub fn pieces<'a>(flat: MatrixRef<'a>, shape: &[usize], role: &Role) -> Vec<Piece<'a>> {
     let whole = |matrix| vec![Piece { name: None, matrix }];
     match role {
@@ -142,6 +157,21 @@ fn certificate_work(rows: usize, cols: usize) -> f64 {
 }
 
 /// Measures one matrix of finite entries; `largest` is the largest magnitude of an entry. `Err` says why nothing was computed.
+///
+/// # Examples
+/// ```
+/// use isometer::audit::{checkpoint::AuditOptions, spectra::{Piece, certify, measure}};
+/// use isometer::linalg::view::MatrixRef;
+/// use isometer::scale::Certainty;
+/// let piece = Piece { name: None, matrix: MatrixRef::row_major(&[3.0, 0.0, 1.0, 4.0], 2, 2).unwrap() };
+/// let options = AuditOptions::default().spectral;
+/// let mut part = measure(&piece, 4.0, &options).unwrap();
+/// assert!(certify(&piece, &mut part, &options));
+/// let cond = part.cond.unwrap();
+/// // s1 s2 = 12 and s1^2 + s2^2 = 26, so kappa + 1/kappa = 26/12
+/// let kappa = cond.enclosure.to_linear().unwrap().0;
+/// assert!(cond.certainty == Certainty::Certified && (kappa + 1.0 / kappa - 26.0 / 12.0).abs() < 1e-12);
+/// ```
 pub fn measure(piece: &Piece<'_>, largest: f64, options: &SpectralOptions) -> Result<Part, String> {
     let a = &piece.matrix;
     let (rows, cols) = (a.rows(), a.cols());

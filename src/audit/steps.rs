@@ -1,4 +1,15 @@
 //! Layer-wise trust ratios (LARS, LAMB) of stored weights and gradients.
+//!
+//! ```
+//! use isometer::audit::steps::{Lars, lars};
+//! use isometer::linalg::view::MatrixRef;
+//!
+//! let w = MatrixRef::row_major(&[0.0, 5.0], 1, 2).unwrap();
+//! let g = MatrixRef::row_major(&[3.0, 4.0], 1, 2).unwrap();
+//! let s = lars(&w, &g, false, Lars { trust: 0.001, weight_decay: 0.0, learning_rate: 2.0 }).unwrap();
+//! assert!((s.ratio - 0.001).abs() < 1e-15); // eta |w| / |g|, both 5
+//! assert!((s.relative.to_linear().unwrap() - 0.002).abs() < 1e-12);
+//! ```
 
 use crate::linalg::norms;
 use crate::linalg::view::{MatrixRef, NonFinite};
@@ -195,6 +206,17 @@ fn finish(
 ///
 /// # Errors
 /// [`StepError`].
+///
+/// # Examples
+/// ```
+/// use isometer::audit::steps::{Lars, Rule, lars};
+/// use isometer::linalg::view::MatrixRef;
+/// let zero = MatrixRef::row_major(&[0.0, 0.0], 1, 2).unwrap();
+/// let g = MatrixRef::row_major(&[3.0, 4.0], 1, 2).unwrap();
+/// let options = Lars { trust: 0.001, weight_decay: 0.0, learning_rate: 2.0 };
+/// let s = lars(&zero, &g, false, options).unwrap();
+/// assert_eq!((s.rule, s.ratio), (Rule::ZeroWeights, 1.0));
+/// ```
 pub fn lars(
     weights: &MatrixRef<'_>,
     gradient: &MatrixRef<'_>,
@@ -233,6 +255,18 @@ impl Adam {
 ///
 /// # Errors
 /// [`StepError`].
+///
+/// # Examples
+/// ```
+/// use isometer::audit::steps::{Direction, Lamb, lamb};
+/// use isometer::linalg::view::MatrixRef;
+/// let w = MatrixRef::row_major(&[3.0, 4.0], 1, 2).unwrap();
+/// let r = MatrixRef::row_major(&[0.0, 10.0], 1, 2).unwrap();
+/// let options = Lamb { weight_decay: 0.0, learning_rate: 0.1 };
+/// let s = lamb(&w, Direction::Given(r), false, options).unwrap();
+/// assert!((s.ratio - 0.5).abs() < 1e-14); // 5 / 10
+/// assert!((s.relative.to_linear().unwrap() - 0.1).abs() < 1e-12);
+/// ```
 pub fn lamb(
     weights: &MatrixRef<'_>,
     direction: Direction<'_>,

@@ -1,4 +1,17 @@
 //! Layers `x -> W x + b` seen through products with `W`, so that dense layers and convolutions are one.
+//!
+//! ```
+//! use isometer::bounds::{affine::Affine, local::Network};
+//! use isometer::linalg::{operator::StoredMatrix, view::MatrixRef};
+//! use isometer::network::activation::Activation;
+//!
+//! let w = StoredMatrix::new(MatrixRef::row_major(&[2.0, 0.0, 0.0, 1.0], 2, 2).unwrap()).unwrap();
+//! let layer = Affine::new(w, 3).with_bias(Some(vec![1.0, -1.0])); // 2^3 W x + b
+//! let relu = Activation::Relu;
+//! let net = Network::new(vec![layer], &relu);
+//! let ln = net.ln_norm_at(&[0.0, 0.0], vec![1.0, 1.0], 60).unwrap();
+//! assert!((ln - 16f64.ln()).abs() < 1e-9);
+//! ```
 
 use crate::linalg::dense::{self, Matrix};
 use crate::linalg::operator::LinearOperator;

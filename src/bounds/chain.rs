@@ -1,4 +1,19 @@
 //! The layers of a network, scaled so that nothing leaves the range of `f64`.
+//!
+//! A [`Chain`] is what [`lipschitz`](crate::bounds::lipschitz::lipschitz) and [`local`](crate::bounds::local) take:
+//! matrices that fit each other, one activation between each two, and a certified norm for each layer.
+//!
+//! ```
+//! use isometer::bounds::{chain::Chain, slope::SlopeRange};
+//! use isometer::linalg::view::MatrixRef;
+//!
+//! let first = MatrixRef::row_major(&[3.0, 0.0, 0.0, 4.0, 0.0, 0.0], 3, 2).unwrap();
+//! let second = MatrixRef::row_major(&[1.0, 1.0, 1.0], 1, 3).unwrap();
+//! let chain = Chain::new(&[first, second], SlopeRange::IDENTITY).unwrap();
+//! assert_eq!(chain.widths(), [2, 3, 1]);
+//! assert!((chain.norms()[1].to_linear().unwrap().0 - 3f64.sqrt()).abs() < 1e-12);
+//! assert!(Chain::new(&[second, first], SlopeRange::IDENTITY).is_err()); // 1 output, 2 inputs
+//! ```
 
 use super::slope::SlopeRange;
 use crate::linalg::dense::{self, Matrix};
@@ -172,6 +187,15 @@ impl Chain {
     }
 
     /// Layers `from..to` (counted from 0) as a chain of their own.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::bounds::{chain::Chain, slope::SlopeRange};
+    /// use isometer::linalg::view::MatrixRef;
+    /// let w = MatrixRef::row_major(&[2.0], 1, 1).unwrap();
+    /// let chain = Chain::new(&[w; 5], SlopeRange::IDENTITY).unwrap();
+    /// assert_eq!((chain.depth(), chain.segment(1, 4).depth()), (5, 3));
+    /// ```
     pub fn segment(&self, from: usize, to: usize) -> Chain {
         Chain {
             weights: self.weights[from..to].to_vec(),

@@ -79,6 +79,15 @@ pub enum Violation {
 /// # Errors
 ///
 /// [`Violation`], also where the enclosure contains the limit and so does not decide.
+///
+/// # Examples
+/// ```
+/// use isometer::bounds::checks::check_well_conditioned;
+/// use isometer::linalg::view::MatrixRef;
+/// let w = MatrixRef::row_major(&[2.0, 1.0, 1.0, 2.0], 2, 2).unwrap(); // kappa = 3
+/// assert!(check_well_conditioned(&w, 3.1).is_ok());
+/// assert!(check_well_conditioned(&w, 2.9).is_err());
+/// ```
 pub fn check_well_conditioned(a: &MatrixRef<'_>, limit: f64) -> Result<(), Violation> {
     let c = condition(a, &ConditionOptions::default())?;
     let hi = c.cond.enclosure.hi();
@@ -104,6 +113,14 @@ pub fn check_well_conditioned(a: &MatrixRef<'_>, limit: f64) -> Result<(), Viola
 /// # Errors
 ///
 /// [`Violation`].
+///
+/// # Examples
+/// ```
+/// use isometer::bounds::checks::check_norm_at_most;
+/// use isometer::linalg::view::MatrixRef;
+/// let w = MatrixRef::row_major(&[3.0, 0.0, 4.0, 0.0], 2, 2).unwrap(); // norm 5
+/// assert!(check_norm_at_most(&w, 5.0).is_ok() && check_norm_at_most(&w, 4.999).is_err());
+/// ```
 pub fn check_norm_at_most(a: &MatrixRef<'_>, limit: f64) -> Result<(), Violation> {
     let norm = norms::two(a).map_err(Violation::NonFinite)?;
     match norm.lo().to_linear_saturating() <= limit {
@@ -120,6 +137,14 @@ pub fn check_norm_at_most(a: &MatrixRef<'_>, limit: f64) -> Result<(), Violation
 /// # Panics
 ///
 /// With the enclosure, its certificate and the limit.
+///
+/// # Examples
+/// ```should_panic
+/// use isometer::bounds::checks::assert_well_conditioned;
+/// use isometer::linalg::view::MatrixRef;
+/// let singular = MatrixRef::row_major(&[1.0, 2.0, 2.0, 4.0], 2, 2).unwrap();
+/// assert_well_conditioned(&singular, 1e6);
+/// ```
 #[track_caller]
 pub fn assert_well_conditioned(a: &MatrixRef<'_>, limit: f64) {
     if let Err(violation) = check_well_conditioned(a, limit) {
@@ -132,6 +157,13 @@ pub fn assert_well_conditioned(a: &MatrixRef<'_>, limit: f64) {
 /// # Panics
 ///
 /// With the certified norm and the limit.
+///
+/// # Examples
+/// ```
+/// use isometer::bounds::checks::assert_norm_at_most;
+/// use isometer::linalg::view::MatrixRef;
+/// assert_norm_at_most(&MatrixRef::row_major(&[0.0, 1.0, -1.0, 0.0], 2, 2).unwrap(), 1.0);
+/// ```
 #[track_caller]
 pub fn assert_norm_at_most(a: &MatrixRef<'_>, limit: f64) {
     if let Err(violation) = check_norm_at_most(a, limit) {
@@ -140,6 +172,15 @@ pub fn assert_norm_at_most(a: &MatrixRef<'_>, limit: f64) {
 }
 
 /// How much a chain of layers may stretch a gradient.
+///
+/// # Examples
+/// ```
+/// use isometer::bounds::checks::GradientBudget;
+/// use isometer::linalg::view::MatrixRef;
+/// let halving = MatrixRef::row_major(&[0.5, 0.0, 0.0, 0.25], 2, 2).unwrap();
+/// assert!(GradientBudget::at_most(0.126).check(&[halving; 3]).is_ok()); // 1/8
+/// assert!(GradientBudget::at_most(0.124).check(&[halving; 3]).is_err());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GradientBudget {
     limit: LogScale,
@@ -159,6 +200,15 @@ impl GradientBudget {
     /// # Errors
     ///
     /// [`Violation`].
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::bounds::checks::{GradientBudget, Violation};
+    /// use isometer::linalg::view::MatrixRef;
+    /// let (w, big) = (MatrixRef::row_major(&[1.0], 1, 1).unwrap(), MatrixRef::row_major(&[9.0], 1, 1).unwrap());
+    /// let Err(error) = GradientBudget::at_most(2.0).check(&[w, big, w]) else { panic!() };
+    /// assert!(!matches!(error, Violation::Condition { .. }) && error.to_string().contains('2')); // the worst layer
+    /// ```
     pub fn check(&self, layers: &[MatrixRef<'_>]) -> Result<(), Violation> {
         let upper = product::upper_bounds(layers)?;
         let Some(best) = upper

@@ -1,4 +1,22 @@
 //! Lower bounds of a Lipschitz constant: norms of the Jacobian at points.
+//!
+//! *How steep is the network where it is used?* Every `|J(x)|` is a lower bound of the Lipschitz constant.
+//! [`Network::sampled`] looks at random points by the power method (estimates), [`norm_at`] computes one exactly up
+//! to rounding.
+//!
+//! ```
+//! use isometer::bounds::{chain::Chain, local::norm_at, slope::SlopeRange};
+//! use isometer::linalg::view::MatrixRef;
+//! use isometer::network::activation::Activation;
+//!
+//! // y = 5 tanh(3 x): slope 15 at 0, 15 (1 - tanh(3)^2) at 1
+//! let layers = [MatrixRef::row_major(&[3.0], 1, 1).unwrap(), MatrixRef::row_major(&[5.0], 1, 1).unwrap()];
+//! let phi = Activation::Tanh;
+//! let chain = Chain::new(&layers, SlopeRange::of(&phi).unwrap()).unwrap();
+//! let slope = |x: f64| norm_at(&chain, &[], &phi, &[x]).unwrap().unwrap().to_linear().unwrap();
+//! assert!((slope(0.0) - 15.0).abs() < 1e-12);
+//! assert!((slope(1.0) - 15.0 * (1.0 - 3f64.tanh().powi(2))).abs() < 1e-12);
+//! ```
 
 use super::affine::{Affine, DenseMap};
 use super::chain::{Chain, ChainError};
@@ -16,6 +34,18 @@ pub(in crate::bounds) const ITERATIONS: usize = 40;
 
 /// Layers with an activation between them, ready to be evaluated: `x_k = phi(W_k x_(k-1) + b_k)`, or with a branch
 /// `x_k = x_(k-1) + beta (W_k phi(x_(k-1)) + b_k)`; nothing follows the last layer, `W x + b`.
+///
+/// # Examples
+/// ```
+/// use isometer::bounds::{chain::Chain, local::Network, slope::SlopeRange};
+/// use isometer::linalg::view::MatrixRef;
+/// use isometer::network::activation::Activation;
+/// let layers = [MatrixRef::row_major(&[3.0, 0.0, 0.0, 1.0], 2, 2).unwrap(); 2];
+/// let chain = Chain::new(&layers, SlopeRange::IDENTITY).unwrap();
+/// let net = Network::of_chain(&chain, &[], &Activation::Linear).unwrap();
+/// let found = net.sampled(4, 50, 1).unwrap();
+/// assert!((found.largest.to_linear().unwrap() - 9.0).abs() < 1e-6);
+/// ```
 pub struct Network<'a> {
     layers: Vec<Affine<'a>>,
     phi: &'a Activation,
@@ -217,6 +247,19 @@ pub(in crate::bounds) fn check_bias(
 /// # Errors
 ///
 /// Biases or an input that do not fit.
+///
+/// # Examples
+/// ```
+/// use isometer::bounds::{chain::Chain, local::norm_at, slope::SlopeRange};
+/// use isometer::linalg::view::MatrixRef;
+/// use isometer::network::activation::Activation;
+/// // relu(x - 1): off at 0, on at 2
+/// let layers = [MatrixRef::row_major(&[1.0], 1, 1).unwrap(); 2];
+/// let chain = Chain::new(&layers, SlopeRange::of(&Activation::Relu).unwrap()).unwrap();
+/// let biases = [Some(vec![-1.0]), None];
+/// let at = |x: f64| norm_at(&chain, &biases, &Activation::Relu, &[x]).unwrap().unwrap();
+/// assert!(at(0.0).is_zero() && (at(2.0).to_linear().unwrap() - 1.0).abs() < 1e-14);
+/// ```
 pub fn norm_at(
     chain: &Chain,
     biases: &[Option<Vec<f64>>],

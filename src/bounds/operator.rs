@@ -4,6 +4,17 @@
 //! Lanczos from a random start builds polynomials `p_k` with `|p_k(A^T A) v| = 1`. The largest eigenvalue `l`
 //! satisfies `p_k(l) <= 1/|c|` with `c` the component of `v` along its eigenvector, and `|c|` is rarely small
 //! (Hochstenbach, Electron. Trans. Numer. Anal. 40, 2013). Theorem: lanczos-polynomial-bound.
+//!
+//! ```
+//! use isometer::bounds::operator::{OperatorOptions, operator_norm};
+//! use isometer::linalg::{operator::StoredMatrix, view::MatrixRef};
+//!
+//! let a = MatrixRef::row_major(&[1.0, 2.0, 3.0, 4.0], 2, 2).unwrap();
+//! let n = operator_norm(&StoredMatrix::new(a).unwrap(), &OperatorOptions::default()).unwrap();
+//! let (largest, smallest) = (5.464985704219043, 0.365966190626258);
+//! assert!(n.lower <= largest && largest <= n.upper && n.upper / n.lower < 1.001);
+//! assert!(smallest <= n.smallest_upper && n.failure_probability < 0.01);
+//! ```
 
 use crate::linalg::dense::{self, Matrix};
 use crate::linalg::operator::{LinearOperator, quotient};
@@ -88,6 +99,17 @@ pub enum OperatorError {
 /// See [`OperatorError`].
 ///
 /// Theorem: lanczos-polynomial-bound.
+///
+/// # Examples
+/// ```
+/// use isometer::bounds::operator::{OperatorError, OperatorOptions, operator_norm};
+/// use isometer::linalg::{operator::StoredMatrix, view::MatrixRef};
+/// let a = StoredMatrix::new(MatrixRef::row_major(&[0.0, 3.0, 4.0, 0.0], 2, 2).unwrap()).unwrap();
+/// let n = operator_norm(&a, &OperatorOptions::default()).unwrap();
+/// assert!(n.lower <= 4.0 && 4.0 <= n.upper && n.smallest_upper >= 3.0);
+/// let sure = OperatorOptions { failure_probability: 0.0, ..Default::default() };
+/// assert!(matches!(operator_norm(&a, &sure), Err(OperatorError::Probability(_))));
+/// ```
 pub fn operator_norm(
     op: &impl LinearOperator,
     options: &OperatorOptions,

@@ -1,4 +1,21 @@
-//! All bounds on one chain, from loosest to tightest, beside lower bounds.
+//! All bounds on one chain, from loosest to tightest, beside lower bounds: what `isometer bound` prints.
+//!
+//! Start with [`overview`]. Layers come in the order in which they are applied, each `outputs x inputs`. Without an
+//! activation the bounds are on `|W_L ... W_1|`; with one on the Lipschitz constant of `W_L phi(... phi(W_1 x +
+//! b_1) ...) + b_L` in the Euclidean norm. [`Overview::slack_log10`] says how much is left between the best bound
+//! from above and from below.
+//!
+//! ```
+//! use isometer::bounds::overview::{OverviewOptions, overview};
+//! use isometer::linalg::view::MatrixRef;
+//!
+//! let shear = MatrixRef::row_major(&[1.0, 1.0, 0.0, 1.0], 2, 2).unwrap();
+//! let o = overview(&[shear; 8], None, &OverviewOptions::default()).unwrap();
+//! // the product is [[1, 8], [0, 1]], of norm 4 + sqrt 17, while the norms multiply to golden^8
+//! let ln = |b: Option<&isometer::bounds::Bound>| b.unwrap().value.ln();
+//! assert!((ln(o.upper.last()) - (4.0 + 17f64.sqrt()).ln()).abs() < 1e-9);
+//! assert!(ln(o.upper.first()) >= 8.0 * 1.618033988749894f64.ln());
+//! ```
 
 use super::chain::{Chain, ChainError};
 use super::lipschitz::{LipschitzOptions, lipschitz};
@@ -40,6 +57,15 @@ impl Overview {
     }
 
     /// `log10` of the tightest upper bound over the largest lower one; `None` without a lower one.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::bounds::overview::{OverviewOptions, overview};
+    /// use isometer::linalg::view::MatrixRef;
+    /// let turn = MatrixRef::row_major(&[0.0, -10.0, 10.0, 0.0], 2, 2).unwrap();
+    /// let o = overview(&[turn; 3], None, &OverviewOptions::default()).unwrap();
+    /// assert!(o.slack_log10().unwrap().abs() < 1e-9); // bounds meet at 1000
+    /// ```
     pub fn slack_log10(&self) -> Option<f64> {
         let upper = self.upper.last()?.value.log10();
         let lower = self.lower.last()?.value.log10();
@@ -86,6 +112,27 @@ pub struct Activated<'a> {
 /// # Errors
 ///
 /// [`ChainError`].
+///
+/// # Examples
+/// ```
+/// use isometer::bounds::overview::{Activated, OverviewOptions, overview};
+/// use isometer::bounds::slope::SlopeRange;
+/// use isometer::linalg::view::MatrixRef;
+/// use isometer::network::activation::Activation;
+///
+/// // relu(x) + relu(-x) = |x|, whose Lipschitz constant is 1; the product of norms says 2
+/// let layers = [
+///     MatrixRef::row_major(&[1.0, -1.0], 2, 1).unwrap(),
+///     MatrixRef::row_major(&[1.0, 1.0], 1, 2).unwrap(),
+/// ];
+/// let activation = Activation::Relu;
+/// let activated =
+///     Activated { activation: &activation, slope: SlopeRange::of(&activation).unwrap(), biases: &[], at: None };
+/// let o = overview(&layers, Some(&activated), &OverviewOptions::default()).unwrap();
+/// let best = o.upper.last().unwrap().value.to_linear().unwrap();
+/// let found = o.lower.last().unwrap().value.to_linear().unwrap();
+/// assert!((found - 1.0).abs() < 1e-9 && found <= best && best < 1.5);
+/// ```
 pub fn overview(
     layers: &[MatrixRef<'_>],
     activation: Option<&Activated<'_>>,

@@ -1,5 +1,22 @@
 //! Bounds on the norm, the singular values and the condition number of a product `J = W_L .. W_1` from its
 //! factors.
+//!
+//! [`upper_bounds`] and [`lower_bounds`] are certified; [`Majorization`] takes computed singular values and is as
+//! good as they are.
+//!
+//! ```
+//! use isometer::bounds::product::{lower_bounds, upper_bounds};
+//! use isometer::linalg::view::MatrixRef;
+//!
+//! let a = MatrixRef::row_major(&[1.0, 0.0, 0.0, 2.0], 2, 2).unwrap();
+//! let b = MatrixRef::row_major(&[2.0, 0.0, 0.0, 1.0], 2, 2).unwrap();
+//! let all = upper_bounds(&[a, b]).unwrap();
+//! let of = |name: &str| all.iter().find(|x| x.name == name).unwrap().value.to_linear().unwrap();
+//! assert!((of("product of norms") - 4.0).abs() < 1e-12);
+//! assert!((of("segments") - 2.0).abs() < 1e-12); // multiplied out: 2 I
+//! let below = lower_bounds(&[a, b]).unwrap();
+//! assert!(below.iter().all(|x| x.value.to_linear().unwrap() <= 2.0));
+//! ```
 
 use super::Bound;
 use super::chain::{Chain, ChainError};
@@ -26,6 +43,18 @@ const SEGMENT_FLOPS: f64 = 2e10;
 /// # Errors
 ///
 /// [`ChainError`].
+///
+/// # Examples
+/// ```
+/// use isometer::bounds::product::upper_bounds;
+/// use isometer::linalg::view::MatrixRef;
+/// let w = MatrixRef::row_major(&[2.0, 1.0, 1.0, 2.0], 2, 2).unwrap();
+/// // symmetric with one sign: norms multiply, and absolute values are as good
+/// let all = upper_bounds(&[w; 3]).unwrap();
+/// assert!(all.iter().all(|b| b.value.to_linear().unwrap() >= 27.0 - 1e-9));
+/// let best = all.iter().map(|b| b.value.ln()).fold(f64::INFINITY, f64::min);
+/// assert!((best - 27f64.ln()).abs() < 1e-12);
+/// ```
 pub fn upper_bounds(layers: &[MatrixRef<'_>]) -> Result<Vec<Bound>, ChainError> {
     let chain = Chain::new(layers, SlopeRange::IDENTITY)?;
     if chain.vanishes() {
@@ -253,6 +282,15 @@ fn segments(chain: &Chain) -> f64 {
 /// # Errors
 ///
 /// [`ChainError`].
+///
+/// # Examples
+/// ```
+/// use isometer::bounds::product::lower_bounds;
+/// use isometer::linalg::view::MatrixRef;
+/// let w = MatrixRef::row_major(&[2.0, 1.0, 1.0, 2.0], 2, 2).unwrap();
+/// let best = lower_bounds(&[w; 3]).unwrap().iter().map(|b| b.value.ln()).fold(f64::NEG_INFINITY, f64::max);
+/// assert!(best <= 27f64.ln() && best > 27f64.ln() - 1e-6);
+/// ```
 pub fn lower_bounds(layers: &[MatrixRef<'_>]) -> Result<Vec<Bound>, ChainError> {
     let chain = Chain::new(layers, SlopeRange::IDENTITY)?;
     let mut found = Vec::new();
@@ -354,6 +392,17 @@ fn companions(layers: &[MatrixRef<'_>]) -> Option<f64> {
 }
 
 /// What the singular values of the factors imply for those of the product. Theorem: horn-majorization.
+///
+/// # Examples
+/// ```
+/// use isometer::bounds::product::Majorization;
+/// // two factors with singular values e^1, e^-1 each
+/// let m = Majorization::of(&[vec![1.0, -1.0], vec![1.0, -1.0]]);
+/// assert_eq!(m.partial_sums, [2.0, 0.0]);
+/// assert_eq!((m.ln_upper(1), m.ln_lower()), (Some(2.0), Some(0.0)));
+/// assert!(m.violation(&[0.0, 0.0]) <= 0.0); // the product may be the identity
+/// assert!((m.violation(&[3.0, -3.0]) - 1.0).abs() < 1e-15); // but not that
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Majorization {
     /// `ln prod_(i<=k) sigma_i(J) <= partial_sums[k-1]`, `k = 1..r`, `r` the least width: Horn's inequality.
@@ -380,6 +429,13 @@ impl Majorization {
 
     /// Upper bound of `ln sigma_k(J)`, `k` from 1: values descend, so the k-th is at most the geometric mean
     /// of the first `k`.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::bounds::product::Majorization;
+    /// let m = Majorization::of(&[vec![3.0, 1.0], vec![2.0, 0.0]]);
+    /// assert_eq!(m.ln_upper(2), Some(3.0)); // (3 + 2 + 1 + 0) / 2
+    /// ```
     pub fn ln_upper(&self, k: usize) -> Option<f64> {
         let sums = self.partial_sums.get(..k).filter(|s| !s.is_empty())?;
         let means = sums.iter().enumerate().map(|(i, s)| s / (i + 1) as f64);
@@ -419,6 +475,15 @@ impl Majorization {
 /// # Errors
 ///
 /// NaN or infinite entries.
+///
+/// # Examples
+/// ```
+/// use isometer::bounds::product::factor_spectra;
+/// use isometer::linalg::view::MatrixRef;
+/// let a = MatrixRef::row_major(&[1.0, 0.0, 0.0, 4.0], 2, 2).unwrap();
+/// let s = factor_spectra(&[a]).unwrap();
+/// assert!((s[0][0] - 4f64.ln()).abs() < 1e-14 && s[0][1].abs() < 1e-14);
+/// ```
 pub fn factor_spectra(layers: &[MatrixRef<'_>]) -> Result<Vec<Vec<f64>>, SingularError> {
     layers
         .iter()
@@ -432,6 +497,12 @@ pub fn factor_spectra(layers: &[MatrixRef<'_>]) -> Result<Vec<Vec<f64>>, Singula
 /// Interval of `ln kappa(AB)` from the factors, for square nonsingular `A` and `B` of one order:
 /// `max(kappa(A)/kappa(B), kappa(B)/kappa(A)) <= kappa(AB) <= kappa(A) kappa(B)`.
 /// Theorems: condition-of-products, condition-of-products-from-below.
+///
+/// # Examples
+/// ```
+/// use isometer::bounds::product::ln_cond_of_product;
+/// assert_eq!(ln_cond_of_product(5.0, 2.0), (3.0, 7.0));
+/// ```
 pub fn ln_cond_of_product(ln_a: f64, ln_b: f64) -> (f64, f64) {
     ((ln_a - ln_b).abs(), ln_a + ln_b)
 }

@@ -1,4 +1,18 @@
 //! Bounds of residual networks: `x_k = x_(k-1) + beta (W_k phi(x_(k-1)) + b_k)`, then a linear readout.
+//!
+//! ```
+//! use isometer::bounds::{overview::{Activated, OverviewOptions}, residual_chain, slope::SlopeRange};
+//! use isometer::linalg::view::MatrixRef;
+//! use isometer::network::activation::Activation;
+//!
+//! // x + relu(x) / 2, then the identity: steepness 3/2
+//! let layers = [MatrixRef::row_major(&[1.0], 1, 1).unwrap(); 2];
+//! let relu = Activation::Relu;
+//! let activated = Activated { activation: &relu, slope: SlopeRange::of(&relu).unwrap(), biases: &[], at: None };
+//! let o = residual_chain::overview(&layers, 0.5, &activated, &OverviewOptions::default()).unwrap();
+//! assert!((o.upper.last().unwrap().value.to_linear().unwrap() - 1.5).abs() < 1e-9);
+//! assert!((o.lower.last().unwrap().value.to_linear().unwrap() - 1.5).abs() < 1e-9);
+//! ```
 
 use super::chain::{Chain, ChainError};
 use super::local::{self, Network};

@@ -1,4 +1,17 @@
 //! Sectors of activations: the range of their difference quotients.
+//!
+//! Upper bounds of a network need nothing else of its activation: a slope between `lower` and `upper` everywhere,
+//! rounded outward ([`SlopeRange::of`], certified).
+//!
+//! ```
+//! use isometer::bounds::slope::{SlopeError, SlopeRange};
+//! use isometer::network::activation::Activation;
+//!
+//! let leaky = SlopeRange::of(&Activation::LeakyRelu { slope: -0.5 }).unwrap();
+//! assert_eq!((leaky.lower, leaky.upper, leaky.lipschitz()), (-0.5, 1.0, 1.0));
+//! let squared: Activation = "squared_relu".parse().unwrap();
+//! assert!(matches!(SlopeRange::of(&squared), Err(SlopeError::Unbounded { .. })));
+//! ```
 
 use crate::network::activation::Activation;
 use thiserror::Error;
@@ -49,6 +62,13 @@ impl SlopeRange {
     /// # Errors
     ///
     /// [`SlopeError::Order`].
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::bounds::slope::SlopeRange;
+    /// assert_eq!(SlopeRange::new(-2.0, 0.5).unwrap().lipschitz(), 2.0);
+    /// assert!(SlopeRange::new(1.0, 0.0).is_err());
+    /// ```
     pub fn new(lower: f64, upper: f64) -> Result<SlopeRange, SlopeError> {
         match lower <= upper && lower.is_finite() && upper.is_finite() {
             true => Ok(SlopeRange { lower, upper }),
@@ -62,6 +82,17 @@ impl SlopeRange {
     /// # Errors
     ///
     /// Squared ReLU has none; that of a custom function is not known.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::bounds::slope::SlopeRange;
+    /// use isometer::network::activation::Activation;
+    /// let relu = SlopeRange::of(&Activation::Relu).unwrap();
+    /// assert_eq!((relu.lower, relu.upper), (0.0, 1.0));
+    /// // GELU falls a little on the left and overshoots on the right
+    /// let gelu = SlopeRange::of(&Activation::Gelu).unwrap();
+    /// assert!((gelu.lower + 0.128905).abs() < 1e-5 && (gelu.upper - 1.128905).abs() < 1e-5);
+    /// ```
     pub fn of(activation: &Activation) -> Result<SlopeRange, SlopeError> {
         let (lower, upper) = match activation {
             Activation::Linear => (1.0, 1.0),

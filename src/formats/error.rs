@@ -191,6 +191,13 @@ pub enum FormatError {
 
 impl FormatError {
     /// Whether the file is of a known format but damaged: a finding about a checkpoint, and not a mistake of the one who named it.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::formats::open_bytes;
+    /// let cut = b"\x93NUMPY\x01\x00\x76\x00{".to_vec(); // an npy header that ends too soon
+    /// assert!(open_bytes("x.npy", cut).unwrap_err().is_damage());
+    /// ```
     pub fn is_damage(&self) -> bool {
         if let FormatError::Pytorch { error, .. } = self {
             return error.is_damage();

@@ -1,15 +1,36 @@
 //! Bytes to named tensors: npy, npz, safetensors, PyTorch, GGUF, ONNX, Matrix Market and text.
 //!
-//! PyTorch files are read without running the code that their pickles name: no function is ever
-//! called, whatever a file asks for.
+//! | format | recognised by | read as |
+//! |---|---|---|
+//! | `.npy`, `.npz` | magic number | floats, complex, integers that are exact in f64; C and Fortran order, both byte orders |
+//! | `.safetensors` | header | F16, BF16, F32, F64, FP8; mapped, one file or an index with shards |
+//! | `.pt`, `.pth`, `.bin` | zip or legacy pickle | data only: no function that a pickle names is ever called |
+//! | `.onnx` | protocol buffers | initializers, external data beside the file |
+//! | `.gguf` | magic number | floats; quantised blocks are listed, their scales can be read |
+//! | `.mtx` | `%%MatrixMarket` | array and coordinate, general, symmetric, skew, Hermitian |
+//! | text, csv, tsv | what is left | rows of decimals, complex as `1+2i` |
 //!
-//! [`open`] lists what a [`Source`] holds without reading any tensor; [`Collection::load`] then
-//! reads one at a time and hands out [`MatrixRef`](crate::linalg::view::MatrixRef)s over the bytes
-//! as stored, so that memory is bounded by the largest tensor and not by the checkpoint.
+//! npy, Matrix Market and text may be gzipped (`.gz`); a directory is its index of shards, or all files in it.
+//! Contents decide first, the extension second.
+//!
+//! [`open`] lists what a [`Source`] holds without reading any tensor; [`Collection::load`] then reads one at a time
+//! and hands out [`MatrixRef`](crate::linalg::view::MatrixRef)s over the bytes as stored, so that memory is bounded
+//! by the largest tensor and not by the checkpoint. Numbers are widened exactly or refused.
 //!
 //! Files are memory-mapped. A file that is overwritten while it is being read gives wrong numbers;
 //! one that is *shortened* meanwhile ends the process (SIGBUS). Do not edit a checkpoint in place
 //! while it is being measured.
+//!
+//! ```
+//! use isometer::formats::{Content, Source, open};
+//!
+//! let file = open(&Source::path("tests/data/checkpoints/silero_vad_16k.safetensors")).unwrap();
+//! let i = file.entries().iter().position(|e| e.stored_name() == "conv1.weight").unwrap();
+//! assert_eq!((file.entries()[i].shape(), file.entries()[i].dtype()), (&[128, 129, 3][..], "F32"));
+//! let Content::Readable(matrix) = file.entries()[i].content() else { panic!() };
+//! assert_eq!((matrix.rows(), matrix.cols()), (128, 387)); // trailing axes merged
+//! assert!(file.load(i).unwrap().matrix().unwrap().get(0, 0).0.is_finite());
+//! ```
 
 mod archive;
 mod directory;
@@ -78,6 +99,14 @@ pub struct Collection {
 
 impl Collection {
     /// All tensors, readable or skipped, in file order.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::formats::{Content, SkipReason, Source, open};
+    /// let file = open(&Source::path("tests/data/checkpoints/silero_vad_16k.safetensors")).unwrap();
+    /// let skipped = file.entries().iter().filter(|e| matches!(e.content(), Content::Skip(SkipReason::OneDimensional)));
+    /// assert!(skipped.count() > 0 && file.entries().len() > 5); // biases are listed, too
+    /// ```
     pub fn entries(&self) -> &[Entry] {
         &self.entries
     }
@@ -90,6 +119,18 @@ impl Collection {
     ///
     /// # Panics
     /// If there is no entry `i`.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::formats::{FormatError, open_bytes};
+    /// let header = r#"{"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#;
+    /// let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    /// bytes.extend(header.as_bytes());
+    /// bytes.extend(2.5f32.to_le_bytes());
+    /// let file = open_bytes("b.safetensors", bytes).unwrap();
+    /// assert!(matches!(file.load(0), Err(FormatError::Skipped { .. }))); // a vector is no matrix
+    /// assert_eq!(file.load_vector(0).unwrap().unwrap().matrix().unwrap().get(0, 0).0, 2.5);
+    /// ```
     pub fn load(&self, i: usize) -> Result<Tensor, FormatError> {
         Tensor::load(&self.entries[i])
     }
@@ -149,6 +190,16 @@ impl From<Contents> for Collection {
 /// # Errors
 /// [`FormatError`]: the source is missing, of no known format, damaged in its headers, or without
 /// the tensor named.
+///
+/// # Examples
+/// ```
+/// use isometer::formats::{FormatError, Source, open};
+/// let file = "tests/data/checkpoints/silero_vad_16k.safetensors";
+/// let one = open(&Source::tensor(file, "conv1.weight")).unwrap();
+/// assert_eq!(one.entries().len(), 1);
+/// let none = open(&Source::tensor(file, "conv99.weight"));
+/// assert!(matches!(none, Err(FormatError::NoSuchTensor { .. })));
+/// ```
 pub fn open(source: &Source) -> Result<Collection, FormatError> {
     let (place, collection) = match source.place() {
         Place::Stdin => {
@@ -169,6 +220,14 @@ pub fn open(source: &Source) -> Result<Collection, FormatError> {
 ///
 /// # Errors
 /// As [`open`].
+///
+/// # Examples
+/// ```
+/// use isometer::formats::open_bytes;
+/// let file = open_bytes("m.txt", b"1 2\n3 4\n".to_vec()).unwrap();
+/// let tensor = file.load(0).unwrap();
+/// assert_eq!(tensor.matrix().unwrap().get(1, 0), (3.0, 0.0));
+/// ```
 pub fn open_bytes(name: &str, bytes: Vec<u8>) -> Result<Collection, FormatError> {
     sniff::contents(name, &Blob::from_vec(bytes), None).map(Collection::from)
 }

@@ -27,6 +27,14 @@ impl Source {
     }
 
     /// One tensor of a file or directory.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::formats::{Source, open};
+    /// let name = "conv1.weight";
+    /// let source = Source::tensor("tests/data/checkpoints/silero_vad_16k.safetensors", name);
+    /// assert_eq!((source.tensor_name(), open(&source).unwrap().entries()[0].stored_name()), (Some(name), name));
+    /// ```
     pub fn tensor(path: impl Into<PathBuf>, name: impl Into<String>) -> Source {
         Source {
             place: Place::Path(path.into()),
@@ -47,6 +55,14 @@ impl Source {
     /// Both paths and tensor names may contain `::`, so the file system decides: text that names
     /// something that exists is a path; otherwise the longest part before a `::` that exists is
     /// the path; if nothing exists the first `::` separates.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::formats::Source;
+    /// let s = Source::parse("model.safetensors::fc.weight");
+    /// assert_eq!(s.tensor_name(), Some("fc.weight"));
+    /// assert!(Source::parse("-").is_stdin() && Source::parse("a.npy").tensor_name().is_none());
+    /// ```
     pub fn parse(text: &str) -> Source {
         if text == "-" {
             return Source::stdin();

@@ -166,6 +166,15 @@ impl Entry {
 
     /// The name of the matrix: [`stored_name`](Entry::stored_name), with `#reshape(d0,-1)` appended
     /// where trailing dimensions are merged to make a matrix of a tensor.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::formats::{Source, open};
+    /// let file = "tests/data/checkpoints/silero_vad_16k.safetensors";
+    /// let one = open(&Source::tensor(file, "conv1.weight")).unwrap();
+    /// assert_eq!(one.entries()[0].stored_name(), "conv1.weight");
+    /// assert_eq!(one.entries()[0].name(), "conv1.weight#reshape(d0,-1)");
+    /// ```
     pub fn name(&self) -> String {
         self.suffixed(&self.name)
     }
@@ -203,6 +212,13 @@ impl Entry {
 
     /// Bytes of the tensor's numbers as stored, once decompressed; `None` where numbers are text or
     /// their size is not known.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::formats::{Source, open};
+    /// let source = Source::tensor("tests/data/checkpoints/silero_vad_16k.safetensors", "conv1.weight");
+    /// assert_eq!(open(&source).unwrap().entries()[0].bytes(), Some(128 * 129 * 3 * 4)); // f32
+    /// ```
     pub fn bytes(&self) -> Option<u64> {
         self.bytes
     }
@@ -322,6 +338,15 @@ impl Tensor {
     ///
     /// # Errors
     /// [`ViewError`] if shape and data disagree, which the readers rule out.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::formats::open_bytes;
+    /// let file = open_bytes("m.csv", b"1,2,3\n4,5,6\n".to_vec()).unwrap();
+    /// let tensor = file.load(0).unwrap();
+    /// let m = tensor.matrix().unwrap();
+    /// assert_eq!((m.rows(), m.cols(), m.get(0, 2).0), (2, 3, 3.0));
+    /// ```
     pub fn matrix(&self) -> Result<MatrixRef<'_>, ViewError> {
         let elements = match &self.data {
             Data::Bytes {

@@ -1,4 +1,36 @@
 //! Condition numbers with what they are worth.
+//!
+//! *How much can a relative error in the data grow in a solution?* By `kappa = sigma_max / sigma_min` at most: a
+//! solve loses about `log10(kappa)` of the digits that the format has. Start with [`condition`].
+//!
+//! | [`Effort`] | what comes back | worth |
+//! |---|---|---|
+//! | [`Certified`](Effort::Certified) (default) | an interval that contains the true value for the stored entries | certified |
+//! | [`Estimate`](Effort::Estimate) | Lanczos values with a predicted error | estimate |
+//! | [`Spectrum`](Effort::Spectrum) | all singular values with a predicted error | estimate |
+//!
+//! The proof climbs a ladder until a rung holds ([`Method`] names it): structure, Cholesky of the Gram matrix with
+//! the Kato-Temple inequality, an approximate inverse judged by its residual, the same in double-double, integer
+//! arithmetic. Where none shows that `sigma_min > 0`, the upper limit is infinite and the remark says what was
+//! tried.
+//!
+//! ```
+//! use isometer::linalg::condition::{ConditionOptions, Method, condition};
+//! use isometer::linalg::view::MatrixRef;
+//!
+//! let options = ConditionOptions::default();
+//! // sigma^2 = 15 +- sqrt 221, so kappa = (15 + sqrt 221) / 2
+//! let a = MatrixRef::row_major(&[1.0, 2.0, 3.0, 4.0], 2, 2).unwrap();
+//! let c = condition(&a, &options).unwrap();
+//! let (_, lo, hi) = c.cond.enclosure.to_linear().unwrap();
+//! assert!(lo <= 14.933034373659252 && 14.933034373659252 <= hi && hi - lo < 1e-12);
+//!
+//! // row 1 is twice row 0: singular, and known to be
+//! let b = MatrixRef::row_major(&[1.0, 2.0, 2.0, 4.0], 2, 2).unwrap();
+//! let c = condition(&b, &options).unwrap();
+//! assert_eq!((c.method, c.rank.exact), (Method::Structure, Some(1)));
+//! assert!(c.cond.enclosure.lo().is_infinite());
+//! ```
 
 pub use super::certify::Method;
 use super::certify::{
@@ -135,12 +167,26 @@ impl From<SingularError> for ConditionError {
     }
 }
 
-/// Condition number of a stored matrix: at least 1, and that of any multiple of it.
+/// Condition number of an `m x n` matrix as stored, with its limits: `sigma_max / sigma_min` of the `min(m, n)`
+/// singular values for [`Norm::Two`], `|A| |A^-1|` for the others, which want a square matrix. At least 1, and that
+/// of any multiple of the matrix. The limits are proved for [`Effort::Certified`] and predicted otherwise.
 ///
 /// Theorems: certified-enclosures, condition-at-least-one, condition-of-multiples.
 ///
 /// # Errors
 /// [`ConditionError`] on empty, non-finite or (for norms other than 2) non-square input.
+///
+/// # Examples
+/// ```
+/// use isometer::linalg::condition::{ConditionOptions, Norm, condition};
+/// use isometer::linalg::view::MatrixRef;
+///
+/// let a = MatrixRef::row_major(&[2.0, 0.0, 1.0, 1.0], 2, 2).unwrap();
+/// let options = ConditionOptions { norm: Norm::One, ..Default::default() };
+/// // |A|_1 |A^-1|_1 = 3 * 1 (the column sums of |A^-1|, [[1/2, 0], [1/2, 1]], are 1 and 1)
+/// let (kappa, ..) = condition(&a, &options).unwrap().cond.enclosure.to_linear().unwrap();
+/// assert!((kappa - 3.0).abs() < 1e-12);
+/// ```
 pub fn condition(
     a: &MatrixRef<'_>,
     options: &ConditionOptions,

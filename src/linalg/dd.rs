@@ -6,6 +6,15 @@
 //! (algorithm 12), [`Dd::scale`] 2u^2 (algorithm 9), [`Dd::div`], which corrects twice, 8u^2.
 //! Theorem: double-double-error.
 //! The kernel only ever quotes [`DD_EPS`], which covers all of them with room to spare.
+//!
+//! ```
+//! use isometer::linalg::dd::{Dd, two_prod, two_sum};
+//!
+//! assert_eq!(two_sum(1e16, 1.0), (1e16, 1.0)); // the sum, and what rounding lost
+//! assert_eq!(two_prod(1e8 + 1.0, 1e8 + 1.0), (10000000200000000.0, 1.0));
+//! let root = Dd::from(2.0).sqrt();
+//! assert!((root * root - Dd::from(2.0)).abs().to_f64() < 1e-30);
+//! ```
 
 use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
 
@@ -13,6 +22,12 @@ use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssi
 pub const DD_EPS: f64 = 1.0 / (1u128 << 102) as f64;
 
 /// `a + b` as a rounded sum and its exact error (Knuth; any order of magnitude).
+///
+/// # Examples
+/// ```
+/// use isometer::linalg::dd::two_sum;
+/// assert_eq!(two_sum(1.0, 2f64.powi(-60)), (1.0, 2f64.powi(-60)));
+/// ```
 #[inline(always)]
 pub fn two_sum(a: f64, b: f64) -> (f64, f64) {
     let s = a + b;
@@ -28,6 +43,13 @@ pub fn quick_two_sum(a: f64, b: f64) -> (f64, f64) {
 }
 
 /// `a * b` as a rounded product and its exact error, barring underflow of the error.
+///
+/// # Examples
+/// ```
+/// use isometer::linalg::dd::two_prod;
+/// let x = 1.0 + 2f64.powi(-30);
+/// assert_eq!(two_prod(x, x), (1.0 + 2f64.powi(-29), 2f64.powi(-60)));
+/// ```
 #[inline(always)]
 pub fn two_prod(a: f64, b: f64) -> (f64, f64) {
     let p = a * b;
@@ -35,6 +57,13 @@ pub fn two_prod(a: f64, b: f64) -> (f64, f64) {
 }
 
 /// A double-double number.
+///
+/// # Examples
+/// ```
+/// use isometer::linalg::dd::Dd;
+/// let third = Dd::from(1.0) / Dd::from(3.0);
+/// assert!(third.lo != 0.0 && (third * Dd::from(3.0) - Dd::from(1.0)).to_f64().abs() < 1e-31);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Dd {
     /// Leading part: the number rounded to nearest.

@@ -1,4 +1,14 @@
 //! Number formats that a matrix may be stored in, and what each can resolve.
+//!
+//! Rounding to a format with unit roundoff `u` changes entries by a relative `u` at most, and singular values by
+//! about `u sigma_max`: a matrix with `kappa > 1/u` cannot be told from a singular one.
+//!
+//! ```
+//! use isometer::linalg::element::ElementType;
+//! assert_eq!(ElementType::BF16.largest_resolvable_cond(), 256.0);
+//! assert_eq!(ElementType::F32.unit_roundoff(), 2f64.powi(-24));
+//! assert_eq!((ElementType::C64.size(), ElementType::C64.is_complex()), (8, true));
+//! ```
 
 use std::fmt;
 
@@ -36,6 +46,12 @@ impl ElementType {
     }
 
     /// Unit roundoff `u` of one real component: half the spacing of numbers near 1.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::element::ElementType;
+    /// assert_eq!(ElementType::F64.unit_roundoff(), f64::EPSILON / 2.0);
+    /// ```
     pub fn unit_roundoff(self) -> f64 {
         match self {
             ElementType::F8E4M3 => 2f64.powi(-4),
@@ -49,11 +65,23 @@ impl ElementType {
 
     /// The largest condition number that entries rounded to this format can distinguish from a
     /// singular matrix: `1/u`.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::element::ElementType;
+    /// assert_eq!(ElementType::F16.largest_resolvable_cond(), 2048.0);
+    /// ```
     pub fn largest_resolvable_cond(self) -> f64 {
         1.0 / self.unit_roundoff()
     }
 
     /// Smallest positive normal number of one real component; smaller ones carry fewer digits.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::element::ElementType;
+    /// assert_eq!(ElementType::F16.smallest_normal(), 2f64.powi(-14));
+    /// ```
     pub fn smallest_normal(self) -> f64 {
         match self {
             ElementType::F8E4M3 => 2f64.powi(-6),
@@ -90,6 +118,13 @@ impl fmt::Display for ElementType {
 }
 
 /// Widens an OCP E4M3FN byte; `0x7f` and `0xff` are NaN, there is no infinity.
+///
+/// # Examples
+/// ```
+/// use isometer::linalg::element::f8_e4m3_to_f64;
+/// assert_eq!((f8_e4m3_to_f64(0x38), f8_e4m3_to_f64(0x7e)), (1.0, 448.0));
+/// assert!(f8_e4m3_to_f64(0x7f).is_nan());
+/// ```
 pub fn f8_e4m3_to_f64(bits: u8) -> f64 {
     let sign = if bits & 0x80 != 0 { -1.0 } else { 1.0 };
     let exponent = (bits >> 3) & 0x0f;
@@ -105,6 +140,13 @@ pub fn f8_e4m3_to_f64(bits: u8) -> f64 {
 }
 
 /// Widens an OCP E5M2 byte, which has IEEE infinities and NaNs.
+///
+/// # Examples
+/// ```
+/// use isometer::linalg::element::f8_e5m2_to_f64;
+/// assert_eq!((f8_e5m2_to_f64(0x3c), f8_e5m2_to_f64(0x7b)), (1.0, 57344.0));
+/// assert!(f8_e5m2_to_f64(0x7c).is_infinite());
+/// ```
 pub fn f8_e5m2_to_f64(bits: u8) -> f64 {
     // E5M2 is the upper byte of an IEEE binary16.
     half::f16::from_bits(u16::from(bits) << 8).to_f64()

@@ -1,7 +1,18 @@
 //! What the entries of a matrix are, one by one: NaN, infinities, zeros, subnormals, the range.
 //!
+//! *Is this tensor broken?* [`entries`] counts, exactly, and tells where the first bad entry is.
 //! Entries are judged by their bits, at the speed memory delivers them: a block whose smallest and
 //! largest magnitudes are normal numbers holds nothing to count.
+//!
+//! ```
+//! use isometer::linalg::{entries::entries, view::MatrixRef};
+//!
+//! let a = MatrixRef::row_major(&[1.0, 0.0, f64::INFINITY, f64::NAN, -7.0, 1e-310], 2, 3).unwrap();
+//! let e = entries(&a);
+//! assert_eq!((e.count, e.nan, e.inf, e.zero, e.subnormal), (6, 1, 1, 1, 1));
+//! assert_eq!((e.nonfinite(), e.largest), (2, 7.0));
+//! assert_eq!(e.first_nonfinite, Some((2, f64::INFINITY)));
+//! ```
 
 use super::element::ElementType;
 use super::vectorised::vectorised;
@@ -258,6 +269,13 @@ fn of_bytes(element: ElementType, bytes: &[u8]) -> Entries {
 
 /// Counts over all entries. On all threads where the entries lie in a file or buffer without gaps; memory is
 /// read once.
+///
+/// # Examples
+/// ```
+/// use isometer::linalg::{entries::entries, view::MatrixRef};
+/// let e = entries(&MatrixRef::row_major(&[2.0; 6], 2, 3).unwrap());
+/// assert!(e.constant && e.nonfinite() == 0 && e.first_nonfinite.is_none());
+/// ```
 pub fn entries(a: &MatrixRef<'_>) -> Entries {
     let parts = a.components();
     let mut found = match a.gapless_bytes() {

@@ -1,7 +1,24 @@
 //! Matrix norms that neither overflow nor underflow.
 //!
+//! *How large is a matrix?* [`two`] is the greatest factor by which it stretches a vector; the others are cheap and
+//! bound it: `|A|_F / sqrt(r) <= |A|_2 <= |A|_F` for rank `r`, and `|A|_2^2 <= |A|_1 |A|_inf`.
+//!
 //! Every norm is computed on entries scaled by a power of two to magnitude at most 1 and returned
-//! as an [`Enclosure`] that covers the rounding of the sum.
+//! as an [`Enclosure`] that covers the rounding of the sum: certified, all of them.
+//!
+//! ```
+//! use isometer::linalg::norms;
+//! use isometer::linalg::view::MatrixRef;
+//!
+//! let a = MatrixRef::row_major(&[1e200, -2e200, 3e200, 4e200], 2, 2).unwrap();
+//! let value = |e: isometer::scale::Enclosure| e.to_linear().unwrap().0;
+//! assert_eq!(value(norms::one(&a).unwrap()), 6e200); // columns: 4, 6
+//! assert_eq!(value(norms::inf(&a).unwrap()), 7e200); // rows: 3, 7
+//! assert!((value(norms::frobenius(&a).unwrap()) / 1e200 - 30f64.sqrt()).abs() < 1e-14); // no overflow
+//! // sigma^2 = 15 +- 5 sqrt 5
+//! let two = norms::two(&a).unwrap();
+//! assert!((value(two) / 1e200 - 5.116672736016927).abs() < 1e-14 && two.relative_width() < 1e-13);
+//! ```
 
 use super::certify::{self, gram::Problem};
 use super::dense;
@@ -40,6 +57,14 @@ impl Norm {
 ///
 /// # Errors
 /// The first entry that is NaN or infinite.
+///
+/// # Examples
+/// ```
+/// use isometer::linalg::{norms::two, view::MatrixRef};
+/// let a = MatrixRef::row_major(&[3.0, 0.0, 4.0, 0.0], 2, 2).unwrap(); // one column of length 5
+/// let (_, lo, hi) = two(&a).unwrap().to_linear().unwrap();
+/// assert!(lo <= 5.0 && 5.0 <= hi && hi - lo < 1e-13);
+/// ```
 pub fn two(a: &MatrixRef<'_>) -> Result<Enclosure, NonFinite> {
     let w = a.widen()?;
     if a.max_component() == 0.0 {
@@ -53,6 +78,13 @@ pub fn two(a: &MatrixRef<'_>) -> Result<Enclosure, NonFinite> {
 ///
 /// # Errors
 /// The first entry that is NaN or infinite.
+///
+/// # Examples
+/// ```
+/// use isometer::linalg::{norms::one, view::MatrixRef};
+/// let a = MatrixRef::row_major(&[1.0, -2.0, 3.0, 4.0], 2, 2).unwrap();
+/// assert_eq!(one(&a).unwrap().to_linear().unwrap().0, 6.0); // |-2| + |4|
+/// ```
 pub fn one(a: &MatrixRef<'_>) -> Result<Enclosure, NonFinite> {
     inf(&a.transposed()).map_err(|bad| NonFinite {
         row: bad.col,
@@ -65,6 +97,13 @@ pub fn one(a: &MatrixRef<'_>) -> Result<Enclosure, NonFinite> {
 ///
 /// # Errors
 /// The first entry that is NaN or infinite.
+///
+/// # Examples
+/// ```
+/// use isometer::linalg::{norms::inf, view::MatrixRef};
+/// let a = MatrixRef::row_major(&[1.0, -2.0, 3.0, 4.0], 2, 2).unwrap();
+/// assert_eq!(inf(&a).unwrap().to_linear().unwrap().0, 7.0); // |3| + |4|
+/// ```
 pub fn inf(a: &MatrixRef<'_>) -> Result<Enclosure, NonFinite> {
     let e = scale(a)?;
     let mut best = 0.0f64;
@@ -80,6 +119,14 @@ pub fn inf(a: &MatrixRef<'_>) -> Result<Enclosure, NonFinite> {
 ///
 /// # Errors
 /// The first entry that is NaN or infinite.
+///
+/// # Examples
+/// ```
+/// use isometer::linalg::{norms::frobenius, view::MatrixRef};
+/// // 1, 2, 2, 4: a square sum of 25, scaled to where the squares alone would underflow
+/// let a = MatrixRef::row_major(&[1e-300, 2e-300, 2e-300, 4e-300], 2, 2).unwrap();
+/// assert!((frobenius(&a).unwrap().to_linear().unwrap().0 / 5e-300 - 1.0).abs() < 1e-15);
+/// ```
 pub fn frobenius(a: &MatrixRef<'_>) -> Result<Enclosure, NonFinite> {
     let e = scale(a)?;
     let unit = i32::try_from(-e).map_or(0.0, |e| 2f64.powi(e));
@@ -103,6 +150,13 @@ pub fn frobenius(a: &MatrixRef<'_>) -> Result<Enclosure, NonFinite> {
 ///
 /// # Errors
 /// The first entry that is NaN or infinite.
+///
+/// # Examples
+/// ```
+/// use isometer::linalg::{norms::max, view::MatrixRef};
+/// let a = MatrixRef::row_major(&[[3.0, 4.0], [0.0, -2.0]], 1, 2).unwrap(); // 3 + 4i, -2i
+/// assert!((max(&a).unwrap().to_linear().unwrap().0 - 5.0).abs() < 1e-14);
+/// ```
 pub fn max(a: &MatrixRef<'_>) -> Result<Enclosure, NonFinite> {
     let e = scale(a)?;
     let mut best = 0.0f64;
@@ -128,6 +182,15 @@ pub fn max(a: &MatrixRef<'_>) -> Result<Enclosure, NonFinite> {
 ///
 /// # Panics
 /// If the shapes differ, or some are complex and some real.
+///
+/// # Examples
+/// ```
+/// use isometer::linalg::{norms::entrywise, view::MatrixRef};
+/// let a = MatrixRef::row_major(&[4.0, 1.0], 1, 2).unwrap();
+/// let b = MatrixRef::row_major(&[1.0, 5.0], 1, 2).unwrap();
+/// let distance = entrywise(&[&a, &b], |x| x[0] - x[1]).unwrap(); // |(3, -4)|
+/// assert!((distance.to_linear().unwrap().0 - 5.0).abs() < 1e-14);
+/// ```
 pub fn entrywise(
     matrices: &[&MatrixRef<'_>],
     mut f: impl FnMut(&[f64]) -> f64,
@@ -168,6 +231,14 @@ pub fn entrywise(
 }
 
 /// Sum of squares of a stream of finite numbers, scaled so that nothing leaves the range of `f64`.
+///
+/// # Examples
+/// ```
+/// use isometer::linalg::norms::Squares;
+/// let mut sum = Squares::default();
+/// [3e200, 4e200].into_iter().for_each(|x| sum.push(x));
+/// assert!((sum.root().to_linear().unwrap().0 / 5e200 - 1.0).abs() < 1e-15);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Squares {
     /// Every number so far is below `2^exponent` in magnitude.

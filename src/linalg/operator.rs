@@ -1,4 +1,20 @@
 //! Linear maps that are given by their products, not by their entries.
+//!
+//! A map too large to be written down (a convolution, a composition of layers) is known by `A x` and `A^T y`. A
+//! type that can do both, and bound its own rounding, is a [`LinearOperator`];
+//! [`operator_norm`](crate::bounds::operator::operator_norm) brackets its norm. [`StoredMatrix`] is the plain case.
+//!
+//! ```
+//! use isometer::linalg::operator::{LinearOperator, StoredMatrix};
+//! use isometer::linalg::view::MatrixRef;
+//!
+//! let a = StoredMatrix::new(MatrixRef::row_major(&[1.0, 2.0, 3.0, 4.0], 2, 2).unwrap()).unwrap();
+//! let mut y = [0.0; 2];
+//! a.apply(&[1.0, 1.0], &mut y);
+//! assert_eq!(y, [3.0, 7.0]);
+//! a.apply_transposed(&[1.0, 1.0], &mut y);
+//! assert_eq!(y, [4.0, 6.0]);
+//! ```
 
 use super::dense;
 use super::norms;

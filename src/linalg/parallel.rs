@@ -1,4 +1,15 @@
-//! How many threads the numerical kernel may use.
+//! How many threads the numerical kernel may use: one for each core unless [`set_threads`] is told otherwise.
+//!
+//! Results do not depend on the number, except in the last bits of estimates.
+//!
+//! ```
+//! use isometer::linalg::{norms::two, parallel::set_threads, view::MatrixRef};
+//!
+//! set_threads(1);
+//! let a = MatrixRef::row_major(&[3.0, 0.0, 4.0, 0.0], 2, 2).unwrap();
+//! let (_, lo, hi) = two(&a).unwrap().to_linear().unwrap();
+//! assert!(lo <= 5.0 && 5.0 <= hi); // proofs hold with any number of threads
+//! ```
 
 use faer::Par;
 

@@ -1,5 +1,21 @@
 //! All singular values of one matrix, by a full decomposition: the plain route every faster or
 //! certified route is compared with.
+//!
+//! Start with [`singular_values`]. The values come scaled by a power of two, with one predicted absolute error for
+//! all of them: an estimate, good for the large values and relatively poor for those near `u sigma_max`.
+//! [`condition`](crate::linalg::condition::condition) proves the two extreme ones,
+//! [`product`](crate::linalg::product) keeps the small ones of products, [`spectrum`](crate::linalg::spectrum) is
+//! faster where that is accurate enough.
+//!
+//! ```
+//! use isometer::linalg::{singular::singular_values, view::MatrixRef};
+//!
+//! let a = MatrixRef::row_major(&[1.0, 2.0, 3.0, 4.0], 2, 2).unwrap();
+//! let s = singular_values(&a).unwrap();
+//! let sigma: Vec<f64> = (0..2).map(|i| s.log(i).to_linear().unwrap()).collect();
+//! assert!((sigma[0] * sigma[1] - 2.0).abs() < 1e-14); // |det A|
+//! assert!((sigma[0].powi(2) + sigma[1].powi(2) - 30.0).abs() < 1e-13); // |A|_F^2
+//! ```
 
 use super::view::{MatrixRef, NonFinite};
 use crate::scale::LogScale;
@@ -51,6 +67,15 @@ impl SingularValues {
     }
 
     /// Values counted as non-zero: above `max(rows, cols) * u_format * sigma_max`.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::{element::ElementType, singular::singular_values, view::MatrixRef};
+    /// let a = MatrixRef::row_major(&[1.0, 0.0, 0.0, 1e-9], 2, 2).unwrap();
+    /// let s = singular_values(&a).unwrap();
+    /// assert_eq!(s.numerical_rank(2, 2, ElementType::F64.unit_roundoff()), 2);
+    /// assert_eq!(s.numerical_rank(2, 2, ElementType::F32.unit_roundoff()), 1);
+    /// ```
     pub fn numerical_rank(&self, rows: usize, cols: usize, unit_roundoff: f64) -> usize {
         let top = self.values.first().copied().unwrap_or(0.0);
         let threshold = rank_threshold(rows, cols, unit_roundoff) * top;
@@ -58,6 +83,13 @@ impl SingularValues {
     }
 
     /// Stable rank `|A|_F^2 / |A|_2^2`; 0 for the zero matrix.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::{singular::singular_values, view::MatrixRef};
+    /// let a = MatrixRef::row_major(&[2.0, 0.0, 0.0, 1.0], 2, 2).unwrap();
+    /// assert!((singular_values(&a).unwrap().stable_rank() - 1.25).abs() < 1e-14); // (4 + 1) / 4
+    /// ```
     pub fn stable_rank(&self) -> f64 {
         let top = self.values.first().copied().unwrap_or(0.0);
         if top == 0.0 {
@@ -68,6 +100,13 @@ impl SingularValues {
 
     /// Effective rank `exp(H)` with `H` the entropy of `sigma_i / sum sigma`
     /// (Roy and Vetterli, EUSIPCO 2007); 0 for the zero matrix.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::{singular::singular_values, view::MatrixRef};
+    /// let a = MatrixRef::row_major(&[5.0, 0.0, 0.0, 5.0], 2, 2).unwrap();
+    /// assert!((singular_values(&a).unwrap().effective_rank() - 2.0).abs() < 1e-14);
+    /// ```
     pub fn effective_rank(&self) -> f64 {
         let sum: f64 = self.values.iter().sum();
         if sum == 0.0 {
@@ -90,6 +129,15 @@ impl SingularValues {
 ///
 /// # Errors
 /// [`SingularError`] on empty or non-finite input.
+///
+/// # Examples
+/// ```
+/// use isometer::linalg::{singular::singular_values, view::MatrixRef};
+/// let a = MatrixRef::row_major(&[0.0, 3.0, 4.0, 0.0], 2, 2).unwrap();
+/// let s = singular_values(&a).unwrap();
+/// assert!((s.log(0).to_linear().unwrap() - 4.0).abs() < 1e-14);
+/// assert!((s.log(1).to_linear().unwrap() - 3.0).abs() < 1e-14);
+/// ```
 pub fn singular_values(a: &MatrixRef<'_>) -> Result<SingularValues, SingularError> {
     let (rows, cols) = (a.rows(), a.cols());
     if rows == 0 || cols == 0 {

@@ -1,9 +1,28 @@
 //! All singular values at the price of a Gram matrix, where that is accurate enough.
 //!
-//! Eigenvalues of `A^T A` cost an eighth of a bidiagonalisation of a tall matrix, but lose half the digits of the small
-//! ones: an error of `E` in `sigma^2` is one of `E / 2 sigma` in `sigma`. [`spectrum`] takes that way as long as the smallest
-//! value keeps the digits asked for, and decomposes the matrix itself otherwise. Lines are widened a panel at a time, so that
-//! memory beyond the stored matrix is `n^2` numbers.
+//! Eigenvalues of `A^T A` cost an eighth of a bidiagonalisation of a tall matrix, but lose half the digits of the
+//! small ones: an error of `E` in `sigma^2` is one of `E / 2 sigma` in `sigma`. [`spectrum`] takes that way as long
+//! as the smallest value keeps the digits asked for, and decomposes the matrix itself otherwise. Lines are widened
+//! a panel at a time, so that memory beyond the stored matrix is `n^2` numbers. Estimates with a predicted error
+//! throughout.
+//!
+//! [`directions`] are the singular vectors (how far did they turn in training?), [`of_factors`] the singular values
+//! of a product `up * down` of low rank that is never formed.
+//!
+//! ```
+//! use isometer::linalg::{spectrum::{of_factors, spectrum}, view::MatrixRef};
+//!
+//! let a = MatrixRef::row_major(&[0.0, 3.0, 4.0, 0.0], 2, 2).unwrap();
+//! let s = spectrum(&a, a.max_component()).unwrap();
+//! assert!((s.linear(0) - 4.0).abs() < 1e-12 && (s.linear(1) - 3.0).abs() < 1e-12);
+//! assert!((s.frobenius().enclosure.to_linear().unwrap().0 - 5.0).abs() < 1e-12);
+//!
+//! // an adapter of rank 1: (1, 2)^T (3, 4), so sigma = sqrt 5 * 5
+//! let up = MatrixRef::row_major(&[1.0, 2.0], 2, 1).unwrap();
+//! let down = MatrixRef::row_major(&[3.0, 4.0], 1, 2).unwrap();
+//! let s = of_factors(&up, &down).unwrap();
+//! assert!(s.values.len() == 1 && (s.linear(0) - 125f64.sqrt()).abs() < 1e-12);
+//! ```
 
 use super::certify::Method;
 use super::condition::Measured;
@@ -41,6 +60,14 @@ pub struct Spectrum {
 
 impl Spectrum {
     /// Value `i` with its predicted limits.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::{spectrum::spectrum, view::MatrixRef};
+    /// let s = spectrum(&MatrixRef::row_major(&[3.0, 0.0, 0.0, 2.0], 2, 2).unwrap(), 3.0).unwrap();
+    /// let (value, lo, hi) = s.value(1).enclosure.to_linear().unwrap();
+    /// assert!(lo <= 2.0 && 2.0 <= hi && (value - 2.0).abs() < 1e-12);
+    /// ```
     pub fn value(&self, i: usize) -> Measured {
         let x = self.values[i];
         let (lo, hi) = match self.method {
@@ -92,6 +119,13 @@ impl Spectrum {
     }
 
     /// The spectrum of a multiple of the matrix by a finite factor that is not negative.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::{spectrum::spectrum, view::MatrixRef};
+    /// let a = MatrixRef::row_major(&[2.0, 0.0, 0.0, 1.0], 2, 2).unwrap();
+    /// assert!((spectrum(&a, 2.0).unwrap().scaled(0.25).linear(0) - 0.5).abs() < 1e-14);
+    /// ```
     pub fn scaled(mut self, factor: f64) -> Spectrum {
         self.values.iter_mut().for_each(|x| *x *= factor);
         self.error *= match self.method {
@@ -121,6 +155,15 @@ pub fn work(rows: usize, cols: usize) -> f64 {
 ///
 /// # Errors
 /// [`SingularError`] on empty or non-finite input.
+///
+/// # Examples
+/// ```
+/// use isometer::linalg::{spectrum::spectrum, view::MatrixRef};
+/// let a = MatrixRef::row_major(&[1.0, 2.0, 3.0, 4.0], 2, 2).unwrap();
+/// let s = spectrum(&a, a.max_component()).unwrap();
+/// assert!((s.linear(0) / s.linear(1) - 14.933034373659252).abs() < 1e-11);
+/// assert!((s.stable_rank() - 30.0 / s.linear(0).powi(2)).abs() < 1e-12);
+/// ```
 pub fn spectrum(a: &MatrixRef<'_>, max_component: f64) -> Result<Spectrum, SingularError> {
     let (rows, cols) = (a.rows(), a.cols());
     if a.components() == 1
@@ -219,6 +262,18 @@ pub fn directions_work(rows: usize, cols: usize) -> f64 {
 
 /// Singular vectors on the shorter side (right ones, where the matrix is square), by the Gram matrix; `None`
 /// for complex, zero, empty or non-finite matrices. Directions of singular values below `1e-8 sigma_max` are noise.
+///
+/// # Examples
+/// ```
+/// use isometer::linalg::{spectrum::directions, view::MatrixRef};
+/// let (s, c) = 0.25f64.sin_cos();
+/// let before = MatrixRef::row_major(&[5.0, 0.0, 0.0, 1.0], 2, 2).unwrap();
+/// let turned = [5.0 * c, 5.0 * s, -s, c]; // the same, its right singular vectors turned by 1/4
+/// let after = MatrixRef::row_major(&turned, 2, 2).unwrap();
+/// let of = |a: &MatrixRef<'_>| directions(a, a.max_component()).unwrap();
+/// assert!((of(&before).angle(&of(&after), 1) - 0.25).abs() < 1e-12);
+/// assert_eq!(of(&before).leading(1).0, 1);
+/// ```
 pub fn directions(a: &MatrixRef<'_>, max_component: f64) -> Option<Directions> {
     let usable = a.components() == 1 && max_component > 0.0 && max_component.is_finite();
     if !usable || a.rows().min(a.cols()) == 0 {
@@ -290,6 +345,15 @@ impl Directions {
 ///
 /// # Panics
 /// If the inner dimensions differ.
+///
+/// # Examples
+/// ```
+/// use isometer::linalg::{spectrum::of_factors, view::MatrixRef};
+/// let up = MatrixRef::row_major(&[1.0, 0.0, 0.0, 2.0, 0.0, 0.0], 3, 2).unwrap();
+/// let down = MatrixRef::row_major(&[3.0, 0.0, 0.0, 0.0, 0.0, 4.0], 2, 3).unwrap();
+/// let s = of_factors(&up, &down).unwrap(); // diag(1, 2) times rows of lengths 3 and 4
+/// assert!((s.linear(0) - 8.0).abs() < 1e-12 && (s.linear(1) - 3.0).abs() < 1e-12);
+/// ```
 pub fn of_factors(up: &MatrixRef<'_>, down: &MatrixRef<'_>) -> Result<Spectrum, SingularError> {
     assert_eq!(up.cols(), down.rows(), "inner dimensions");
     let (rows, cols) = (up.rows(), down.cols());

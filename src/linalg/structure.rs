@@ -1,5 +1,18 @@
 //! Facts about a matrix that can be read off its stored entries without arithmetic: zero or
 //! repeated lines, generalized diagonals, too few non-zeros to have full rank. Every fact is exact.
+//!
+//! *Why is this matrix singular?* [`structure`] answers where the entries alone do, in one pass; it is the first
+//! rung of [`condition`](crate::linalg::condition::condition), and the sentence that a person can act on: a dead
+//! unit, a duplicated feature.
+//!
+//! ```
+//! use isometer::linalg::structure::{Parallel, Structure, structure};
+//! use isometer::linalg::view::MatrixRef;
+//!
+//! let a = MatrixRef::row_major(&[1.0, 2.0, -2.0, -4.0], 2, 2).unwrap();
+//! let twice = Parallel { first: 0, second: 1, opposite: true, exponent: 1 };
+//! assert_eq!(structure(&a), Structure::ParallelRows(twice)); // row 1 is -2^1 times row 0
+//! ```
 
 use super::dd::Dd;
 use super::view::MatrixRef;
@@ -78,6 +91,13 @@ pub struct Parallel {
 
 impl Structure {
     /// Whether the smallest of the `min(rows, cols)` singular values is proved to be zero.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::{structure::structure, view::MatrixRef};
+    /// let dead = MatrixRef::row_major(&[0.0, 0.0, 1.0, 2.0], 2, 2).unwrap();
+    /// assert!(structure(&dead).is_singular());
+    /// ```
     pub fn is_singular(&self) -> bool {
         match self {
             Structure::None | Structure::Vector { .. } => false,
@@ -174,6 +194,15 @@ impl Line {
 
 /// Reads the structure of a matrix in one pass (and, where many entries are zero, a second one for
 /// the pattern). A matrix with NaN or infinite entries has [`Structure::None`].
+///
+/// # Examples
+/// ```
+/// use isometer::linalg::{structure::{Structure, structure}, view::MatrixRef};
+/// let swap = MatrixRef::row_major(&[0.0, -3.0, 2.0, 0.0], 2, 2).unwrap();
+/// let expected = Structure::GeneralizedDiagonal { largest: 3.0, smallest: 2.0, rank: 2 };
+/// assert_eq!(structure(&swap), expected);
+/// assert!(!expected.is_singular());
+/// ```
 pub fn structure(a: &MatrixRef<'_>) -> Structure {
     let (m, n) = (a.rows(), a.cols());
     if m == 0 || n == 0 {

@@ -1,4 +1,16 @@
 //! Enclosures of the extreme eigenvalues of a symmetric matrix, signs included.
+//!
+//! *Is this Hessian positive definite, and how stiff is it?* Singular values forget signs; [`extreme_eigenvalues`]
+//! does not. Certified, or an exact point where the matrix is diagonal.
+//!
+//! ```
+//! use isometer::linalg::{symmetric::extreme_eigenvalues, view::MatrixRef};
+//!
+//! let saddle = MatrixRef::row_major(&[1.0, 2.0, 2.0, 1.0], 2, 2).unwrap(); // eigenvalues -1 and 3
+//! let e = extreme_eigenvalues(&saddle).unwrap();
+//! assert!(e.smallest.lo <= -1.0 && -1.0 <= e.smallest.hi && e.smallest.hi < 0.0);
+//! assert!(e.largest.lo <= 3.0 && 3.0 <= e.largest.hi);
+//! ```
 
 use super::condition::{ConditionError, ConditionOptions, condition};
 use super::norms;
@@ -84,6 +96,16 @@ pub enum SymmetricError {
 ///
 /// # Errors
 /// [`SymmetricError`].
+///
+/// # Examples
+/// ```
+/// use isometer::linalg::{symmetric::{SymmetricError, extreme_eigenvalues}, view::MatrixRef};
+/// let a = MatrixRef::row_major(&[2.0, -1.0, -1.0, 2.0], 2, 2).unwrap();
+/// let e = extreme_eigenvalues(&a).unwrap();
+/// assert!(e.smallest.lo > 0.0 && (e.smallest.value - 1.0).abs() < 1e-12); // definite: proved
+/// let b = MatrixRef::row_major(&[0.0, 1.0, 2.0, 0.0], 2, 2).unwrap();
+/// assert!(matches!(extreme_eigenvalues(&b), Err(SymmetricError::NotSymmetric { row: 0, col: 1, .. })));
+/// ```
 pub fn extreme_eigenvalues(a: &MatrixRef<'_>) -> Result<Extremes, SymmetricError> {
     let (rows, cols) = (a.rows(), a.cols());
     if rows != cols {

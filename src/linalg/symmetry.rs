@@ -1,5 +1,17 @@
-//! Units of a layer that are copies of each other, zero, or constant: rows of a weight matrix (with their biases), compared
-//! exactly or up to a relative distance.
+//! Units of a layer that are copies of each other, zero, or constant: rows of a weight matrix (with their biases),
+//! compared exactly or up to a relative distance.
+//!
+//! *Has initialization or pruning left units that gradient descent can never tell apart?* Units with equal incoming
+//! and outgoing weights get equal gradients and stay equal. Start with [`symmetry`]. Exact with tolerance 0.
+//!
+//! ```
+//! use isometer::linalg::{symmetry::symmetry, view::MatrixRef};
+//!
+//! let w = MatrixRef::row_major(&[1.0, 2.0, 0.0, 0.0, -1.0, -2.0, 3.0, 3.0], 4, 2).unwrap();
+//! let found = symmetry(&w, None, 0.0).unwrap();
+//! assert_eq!((found.zero, found.constant), (vec![1], vec![3]));
+//! assert!(found.copies[0].first == 0 && found.copies[0].second == 2 && found.copies[0].negated);
+//! ```
 
 use super::view::{MatrixRef, NonFinite};
 use std::collections::HashMap;
@@ -106,6 +118,15 @@ impl Rows {
 ///
 /// # Panics
 /// If there are not as many biases as rows.
+///
+/// # Examples
+/// ```
+/// use isometer::linalg::{symmetry::symmetry, view::MatrixRef};
+/// let w = MatrixRef::row_major(&[1.0, 2.0, 1.0, 2.0], 2, 2).unwrap();
+/// assert_eq!(symmetry(&w, None, 0.0).unwrap().copies.len(), 1);
+/// let b = MatrixRef::row_major(&[0.5, -0.5], 1, 2).unwrap(); // different biases: no copies
+/// assert!(symmetry(&w, Some(&b), 0.0).unwrap().is_empty());
+/// ```
 pub fn symmetry(
     a: &MatrixRef<'_>,
     bias: Option<&MatrixRef<'_>>,
@@ -256,6 +277,14 @@ fn near_copies(rows: &Rows, tolerance: f64) -> Vec<Copy> {
 ///
 /// # Errors
 /// The first entry that is NaN or infinite.
+///
+/// # Examples
+/// ```
+/// use isometer::linalg::{symmetry::row_fingerprint, view::MatrixRef};
+/// let of = |x: &[f64; 4]| row_fingerprint(&MatrixRef::row_major(x, 2, 2).unwrap()).unwrap();
+/// assert_eq!(of(&[1.0, 2.0, 3.0, 4.0]), of(&[3.0, 4.0, 1.0, 2.0]));
+/// assert_ne!(of(&[1.0, 2.0, 3.0, 4.0]), of(&[1.0, 2.0, 3.0, 5.0]));
+/// ```
 pub fn row_fingerprint(a: &MatrixRef<'_>) -> Result<u64, NonFinite> {
     use std::hash::{DefaultHasher, Hash, Hasher};
     let rows = Rows::new(a, None)?;
@@ -274,6 +303,14 @@ pub fn row_fingerprint(a: &MatrixRef<'_>) -> Result<u64, NonFinite> {
 ///
 /// # Errors
 /// The first entry that is NaN or infinite.
+///
+/// # Examples
+/// ```
+/// use isometer::linalg::{symmetry::row_permutation, view::MatrixRef};
+/// let a = MatrixRef::row_major(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 3, 2).unwrap();
+/// let b = MatrixRef::row_major(&[5.0, 6.0, 1.0, 2.0, 3.0, 4.0], 3, 2).unwrap();
+/// assert_eq!(row_permutation(&a, &b).unwrap(), Some(vec![1, 2, 0]));
+/// ```
 pub fn row_permutation(
     a: &MatrixRef<'_>,
     b: &MatrixRef<'_>,

@@ -1,4 +1,18 @@
 //! Matrices as they are stored: a shape, two strides, and entries in their own format.
+//!
+//! Everything in [`linalg`](crate::linalg) takes a [`MatrixRef`], which borrows and converts nothing: slices of
+//! `f16`, `bf16`, `f32`, `f64` or complex pairs, faer and nalgebra matrices, or the raw bytes of a file. Start with
+//! [`MatrixRef::row_major`]. Layers are `outputs x inputs`: row `i` holds the weights that come into unit `i`.
+//!
+//! ```
+//! use isometer::linalg::view::MatrixRef;
+//!
+//! let a = MatrixRef::row_major(&[1f32, 2.0, 3.0, 4.0, 5.0, 6.0], 2, 3).unwrap();
+//! assert_eq!((a.rows(), a.cols(), a.element_type().as_str()), (2, 3, "f32"));
+//! assert_eq!(a.get(1, 0), (4.0, 0.0)); // real and imaginary part
+//! assert_eq!(a.transposed().get(0, 1), (4.0, 0.0));
+//! assert_eq!(a.block(0..2, 1..2).get(1, 0), (5.0, 0.0));
+//! ```
 
 use super::element::{ElementType, f8_e4m3_to_f64, f8_e5m2_to_f64};
 use half::{bf16, f16};
@@ -107,6 +121,14 @@ impl<'a> MatrixRef<'a> {
     ///
     /// # Errors
     /// [`ViewError::TooShort`] if the slice holds fewer than `rows * cols` entries.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::view::MatrixRef;
+    /// let a = MatrixRef::row_major(&[1.0, 2.0, 3.0, 4.0], 2, 2).unwrap();
+    /// assert_eq!(a.get(0, 1).0, 2.0);
+    /// assert!(MatrixRef::row_major(&[1.0, 2.0, 3.0], 2, 2).is_err());
+    /// ```
     pub fn row_major<T: Element>(
         data: &'a [T],
         rows: usize,
@@ -119,6 +141,13 @@ impl<'a> MatrixRef<'a> {
     ///
     /// # Errors
     /// [`ViewError::TooShort`] if the slice holds fewer than `rows * cols` entries.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::view::MatrixRef;
+    /// let a = MatrixRef::col_major(&[1.0, 2.0, 3.0, 4.0], 2, 2).unwrap();
+    /// assert_eq!(a.get(0, 1).0, 3.0);
+    /// ```
     pub fn col_major<T: Element>(
         data: &'a [T],
         rows: usize,
@@ -131,6 +160,15 @@ impl<'a> MatrixRef<'a> {
     ///
     /// # Errors
     /// [`ViewError::TooShort`] if the last entry lies beyond the slice.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::view::{Elements, MatrixRef};
+    /// // every other entry of a row-major 2 x 4 block
+    /// let data = [1.0, 9.0, 2.0, 9.0, 3.0, 9.0, 4.0, 9.0];
+    /// let a = MatrixRef::with_strides(Elements::F64(&data), 2, 2, 4, 2).unwrap();
+    /// assert_eq!((a.get(0, 1).0, a.get(1, 1).0), (2.0, 4.0));
+    /// ```
     pub fn with_strides(
         elements: Elements<'a>,
         rows: usize,
@@ -174,6 +212,13 @@ impl<'a> MatrixRef<'a> {
     }
 
     /// Borrows a nalgebra matrix or view without copying: pass `m.as_view()`, `m.view(..)`, ...
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::view::MatrixRef;
+    /// let m = nalgebra::DMatrix::from_row_slice(2, 2, &[1.0, 2.0, 3.0, 4.0]);
+    /// assert_eq!(MatrixRef::from_nalgebra(m.as_view()).get(1, 0).0, 3.0);
+    /// ```
     pub fn from_nalgebra(m: na::DMatrixView<'a, f64>) -> Self {
         MatrixRef {
             rows: m.nrows(),
@@ -220,6 +265,13 @@ impl<'a> MatrixRef<'a> {
     }
 
     /// The same entries with rows and columns exchanged (no conjugation: singular values agree).
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::view::MatrixRef;
+    /// let a = MatrixRef::row_major(&[1.0, 2.0, 3.0], 1, 3).unwrap().transposed();
+    /// assert_eq!((a.rows(), a.get(2, 0).0), (3, 3.0));
+    /// ```
     pub fn transposed(self) -> Self {
         MatrixRef {
             rows: self.cols,
@@ -235,6 +287,13 @@ impl<'a> MatrixRef<'a> {
     ///
     /// # Panics
     /// If a range leaves the shape.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::view::MatrixRef;
+    /// let a = MatrixRef::row_major(&[1.0, 2.0, 3.0, 4.0], 2, 2).unwrap();
+    /// assert_eq!(a.block(1..2, 0..2).get(0, 1).0, 4.0);
+    /// ```
     pub fn block(self, rows: Range<usize>, cols: Range<usize>) -> Self {
         assert!(
             rows.start <= rows.end && rows.end <= self.rows,
@@ -256,6 +315,14 @@ impl<'a> MatrixRef<'a> {
 
     /// The same entries in row order with another number of columns; `None` if they do not lie row
     /// after row without gaps, or their number is no multiple of `cols`.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::view::MatrixRef;
+    /// let a = MatrixRef::row_major(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 2, 3).unwrap();
+    /// assert_eq!(a.reshaped(2).unwrap().get(2, 0).0, 5.0);
+    /// assert!(a.reshaped(4).is_none() && a.transposed().reshaped(3).is_none());
+    /// ```
     pub fn reshaped(self, cols: usize) -> Option<Self> {
         let count = self.rows * self.cols;
         let gapless = (self.col_stride == 1 || self.cols == 1)
@@ -273,6 +340,13 @@ impl<'a> MatrixRef<'a> {
     ///
     /// # Panics
     /// If the index is outside the shape.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::view::MatrixRef;
+    /// let a = MatrixRef::row_major(&[[1.0, -2.0]], 1, 1).unwrap();
+    /// assert_eq!(a.get(0, 0), (1.0, -2.0)); // 1 - 2i
+    /// ```
     pub fn get(&self, i: usize, j: usize) -> (f64, f64) {
         assert!(
             i < self.rows && j < self.cols,
@@ -319,6 +393,14 @@ fn decode(ty: ElementType, b: &[u8]) -> (f64, f64) {
 
 impl<'a> MatrixRef<'a> {
     /// The first entry, in row order, that is NaN or infinite.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::view::MatrixRef;
+    /// let a = MatrixRef::row_major(&[1.0, f64::INFINITY, 3.0, f64::NAN], 2, 2).unwrap();
+    /// let bad = a.first_nonfinite().unwrap();
+    /// assert_eq!((bad.row, bad.col, bad.value), (0, 1, f64::INFINITY));
+    /// ```
     pub fn first_nonfinite(&self) -> Option<NonFinite> {
         if self.scan().is_some() {
             return None;
@@ -336,6 +418,12 @@ impl<'a> MatrixRef<'a> {
     }
 
     /// Largest magnitude of a real or imaginary part of a matrix without NaN (0 when empty).
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::view::MatrixRef;
+    /// assert_eq!(MatrixRef::row_major(&[1f32, -7.0], 1, 2).unwrap().max_component(), 7.0);
+    /// ```
     pub fn max_component(&self) -> f64 {
         self.scan().unwrap_or(f64::INFINITY)
     }
@@ -382,6 +470,15 @@ impl<'a> MatrixRef<'a> {
     ///
     /// # Panics
     /// If there is no such row, or `out` does not hold `cols * components` numbers.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::view::MatrixRef;
+    /// let a = MatrixRef::row_major(&[1f32, 2.0, 3.0, 4.0], 2, 2).unwrap();
+    /// let mut row = [0.0; 2];
+    /// a.read_row(1, &mut row);
+    /// assert_eq!(row, [3.0, 4.0]);
+    /// ```
     pub fn read_row(&self, row: usize, out: &mut [f64]) {
         assert!(row < self.rows, "row {row} of {}", self.rows);
         assert_eq!(out.len(), self.cols * self.components());

@@ -1,4 +1,14 @@
-//! Widening of a stored matrix to scaled `f64` for computation.
+//! Widening of a stored matrix to scaled `f64` for computation: what every decomposition starts from.
+//!
+//! ```
+//! use isometer::linalg::view::MatrixRef;
+//!
+//! // 1 x 3 becomes 3 x 1, its largest entry near 1
+//! let a = MatrixRef::row_major(&[1e300, -4e300, 2e300], 1, 3).unwrap();
+//! let w = a.widen().unwrap();
+//! assert!(w.transposed && w.mat.nrows() == 3 && w.mat[(1, 0)].abs() <= 1.0);
+//! assert_eq!(w.mat[(1, 0)] / w.mat[(0, 0)], -4.0);
+//! ```
 
 use super::view::{MatrixRef, NonFinite};
 use crate::scale::{exponent_of, ldexp};
@@ -29,6 +39,14 @@ impl MatrixRef<'_> {
     ///
     /// # Errors
     /// The first entry that is NaN or infinite.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::view::MatrixRef;
+    /// let a = MatrixRef::row_major(&[3.0, 4.0], 2, 1).unwrap();
+    /// let w = a.widen().unwrap();
+    /// assert_eq!(w.mat[(1, 0)] * 2f64.powi(w.exponent as i32), 4.0);
+    /// ```
     pub fn widen(&self) -> Result<Widened, NonFinite> {
         let Some(max) = self.scan() else {
             return Err(self.first_nonfinite().unwrap_or(NonFinite {

@@ -373,6 +373,16 @@ impl Model {
     /// # Errors
     ///
     /// Each names the key, its line and column, and what to write.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::{Model, ModelFileError};
+    /// let model = Model::from_toml("depth = 3\nwidth = 16\nactivation = \"tanh\"\nsigma_w2 = 1.5").unwrap();
+    /// assert_eq!((model.widths.len(), model.layer(2).weight.sigma_w2), (4, 1.5));
+    /// assert_eq!(Model::from_toml(&model.to_toml()).unwrap(), model);
+    /// let wrong = Model::from_toml("widths = [2, 2]\nactivatoin = \"relu\"");
+    /// assert!(matches!(wrong, Err(ModelFileError::UnknownKey { .. })));
+    /// ```
     pub fn from_toml(text: &str) -> Result<Model, ModelFileError> {
         let reader = Reader::parse(text)?;
         let activation: Option<Activation> = reader.parsed("activation", "relu")?;
@@ -435,6 +445,13 @@ impl Model {
     /// Keys: `widths` (or `depth`, `width` and, where it differs, `input`), `activation`, `init`, `bias`,
     /// `alpha`, `alpha_at`, `normalization`, `normalization_after`, `residual`, `dropout`, `readout`,
     /// `number_format`, `tied`. `sigma_w2` and `sigma_b2` are read as well, in place of `init` and `bias`.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::{Model, activation::Activation};
+    /// let text = Model::new(vec![4, 3], Activation::Gelu).to_toml();
+    /// assert!(text.contains("widths = [4, 3]") && text.contains("activation = \"gelu\""));
+    /// ```
     pub fn to_toml(&self) -> String {
         let quoted = |x: &dyn fmt::Display| toml::Value::String(x.to_string()).to_string();
         let float = |x: f64| toml::Value::Float(x).to_string();

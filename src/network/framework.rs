@@ -1,4 +1,12 @@
 //! The other way round: the line of PyTorch or Keras that sets up an initializer.
+//!
+//! ```
+//! use isometer::network::{WeightInit, activation::Activation, framework::{torch_code, torch_gain}};
+//!
+//! assert_eq!(torch_gain(&Activation::Relu), Some(2f64.sqrt()));
+//! let init = WeightInit::gaussian(2.0);
+//! assert_eq!(torch_code(&init, &Activation::Relu), "nn.init.normal_(layer.weight, std=math.sqrt(2 / layer.in_features))");
+//! ```
 
 use super::activation::Activation;
 use super::initializer::{
@@ -10,6 +18,13 @@ use super::text::number;
 const TWO_SIGMA_STD: &str = "0.8796256610342398";
 
 /// What PyTorch's `calculate_gain` returns; `None` for activations it does not know.
+///
+/// # Examples
+/// ```
+/// use isometer::network::{activation::Activation, framework::torch_gain};
+/// assert_eq!(torch_gain(&Activation::Tanh), Some(5.0 / 3.0));
+/// assert_eq!(torch_gain(&Activation::Gelu), None);
+/// ```
 pub fn torch_gain(activation: &Activation) -> Option<f64> {
     match activation {
         Activation::Tanh => Some(5.0 / 3.0),
@@ -87,6 +102,13 @@ fn argument(name: &str, value: f64, default: f64) -> Vec<String> {
 
 /// A line of Python that draws the weights of `layer`, an `nn.Linear`, so, with `from torch import nn`
 /// and `import math`. Biases are not touched.
+///
+/// # Examples
+/// ```
+/// use isometer::network::{WeightInit, activation::Activation, framework::torch_code};
+/// let init: WeightInit = "kaiming_normal".parse().unwrap();
+/// assert!(torch_code(&init, &Activation::Relu).starts_with("nn.init.kaiming_normal_(layer.weight"));
+/// ```
 pub fn torch_code(init: &WeightInit, activation: &Activation) -> String {
     let call = |function: &str, parts: &[String]| {
         format!("nn.init.{function}_(layer.weight{})", arguments(parts))
@@ -186,6 +208,13 @@ fn python_infinity(part: String) -> String {
 /// The argument of `keras.layers.Dense` that draws its weights so; `None` where Keras has no such
 /// initializer (sparse, limits other than two standard deviations, a scaled normal law off 0 cut).
 /// Biases are not touched.
+///
+/// # Examples
+/// ```
+/// use isometer::network::{WeightInit, activation::Activation, framework::keras_code};
+/// let init: WeightInit = "keras:glorot_uniform".parse().unwrap();
+/// assert!(keras_code(&init, &Activation::Tanh).unwrap().starts_with("kernel_initializer="));
+/// ```
 pub fn keras_code(init: &WeightInit, activation: &Activation) -> Option<String> {
     let call = |class: &str, parts: &[String]| {
         Some(format!(

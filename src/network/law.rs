@@ -21,6 +21,12 @@ pub struct Layer {
 
 impl Layer {
     /// Variance of an effective entry, `sigma_w2 / fan_in`.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::{Model, activation::Activation};
+    /// assert_eq!(Model::new(vec![50, 10], Activation::Relu).layer(1).entry_variance(), 0.04); // 2/50
+    /// ```
     pub fn entry_variance(&self) -> f64 {
         self.weight.sigma_w2 / self.fan_in as f64
     }
@@ -38,6 +44,15 @@ impl Layer {
 
     /// The common value of all `min(fan_in, fan_out)` singular values, for orthogonal and identity
     /// weights.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::{Model, activation::Activation};
+    /// let mut model = Model::new(vec![8; 3], Activation::Tanh);
+    /// model.weights = "orthogonal".parse().unwrap();
+    /// model.alpha.value = 3.0;
+    /// assert!((model.layer(1).singular_value().unwrap() - 3.0).abs() < 1e-14);
+    /// ```
     pub fn singular_value(&self) -> Option<f64> {
         let isometric = matches!(
             self.weight.kind,
@@ -119,6 +134,13 @@ impl WeightKind {
 
 impl WeightLaw {
     /// The law of the entries times `factor`.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::{WeightInit, activation::Activation};
+    /// let law = WeightInit::gaussian(2.0).law(&Activation::Relu, 8, 8);
+    /// assert_eq!((law.scaled(3.0).sigma_w2, law.scaled(0.0).is_zero()), (18.0, true));
+    /// ```
     #[must_use]
     pub fn scaled(self, factor: f64) -> WeightLaw {
         let kind = match self.kind {
@@ -141,6 +163,16 @@ impl WeightLaw {
     /// 1.8 uniform, 2.3655 normal cut at two standard deviations, `3/density` sparse, `3m/(m+2)`
     /// orthogonal and `m` identity with `m = max(fan_in, fan_out)` (for the identity averages are
     /// over the entries). NaN where all entries are 0. Theorem: initializer-moments.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::{WeightInit, activation::Activation};
+    /// let kurtosis = |text: &str| {
+    ///     text.parse::<WeightInit>().unwrap().law(&Activation::Relu, 8, 8).kurtosis(8, 8)
+    /// };
+    /// assert_eq!(kurtosis("kaiming_normal"), 3.0);
+    /// assert!((kurtosis("kaiming_uniform") - 1.8).abs() < 1e-14);
+    /// ```
     pub fn kurtosis(&self, fan_in: usize, fan_out: usize) -> f64 {
         let m = fan_in.max(fan_out) as f64;
         match (self.kind, self.kind.standard()) {
@@ -180,6 +212,13 @@ impl WeightLaw {
 
     /// Whether flipping the signs of any rows and any columns leaves the law of the matrix as it is,
     /// the hypothesis of the exact laws for gates.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::{WeightInit, activation::Activation};
+    /// let law = |text: &str| text.parse::<WeightInit>().unwrap().law(&Activation::Relu, 8, 8);
+    /// assert!(law("kaiming_normal").is_symmetric() && !law("torch:ones").is_symmetric());
+    /// ```
     pub fn is_symmetric(&self) -> bool {
         match self.kind {
             WeightKind::Gaussian | WeightKind::Uniform | WeightKind::Sparse { .. } => {
@@ -239,11 +278,24 @@ impl BiasLaw {
     }
 
     /// `E b^2`, what the bias adds to the mean square of a pre-activation.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::BiasLaw;
+    /// assert_eq!(BiasLaw::Constant(3.0).mean_square(), 9.0);
+    /// assert_eq!(BiasLaw::Gaussian { variance: 0.5 }.mean_square(), 0.5);
+    /// ```
     pub fn mean_square(&self) -> f64 {
         self.variance() + self.mean() * self.mean()
     }
 
     /// Whether `b` and `-b` have the same law.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::BiasLaw;
+    /// assert!(BiasLaw::Zero.is_symmetric() && !BiasLaw::Constant(1.0).is_symmetric());
+    /// ```
     pub fn is_symmetric(&self) -> bool {
         self.mean() == 0.0
     }

@@ -7,6 +7,14 @@ use std::fmt;
 use std::str::FromStr;
 
 /// A binary floating-point format.
+///
+/// # Examples
+/// ```
+/// use isometer::network::NumberFormat;
+/// let half = NumberFormat::F16;
+/// assert_eq!((half.max(), half.smallest_normal(), half.unit_roundoff()), (65504.0, 2f64.powi(-14), 2f64.powi(-11)));
+/// assert_eq!("bf16".parse::<NumberFormat>().unwrap().unit_roundoff(), 2f64.powi(-8));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum NumberFormat {
     /// IEEE binary16.
@@ -55,6 +63,12 @@ impl NumberFormat {
 
     /// Base-2 logarithm of the magnitude from which on rounding to nearest gives infinity,
     /// `(2 - 2^-p) 2^emax` (65520 in f16).
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::NumberFormat;
+    /// assert!((NumberFormat::F16.log2_overflow().exp2() - 65520.0).abs() < 1e-9);
+    /// ```
     pub fn log2_overflow(self) -> f64 {
         (2.0 - power_of_two(-self.precision())).log2() + f64::from(self.log2_largest_power())
     }
@@ -82,6 +96,14 @@ impl NumberFormat {
 
     /// Exponent of the largest magnitude that rounds to 0: half the smallest positive number, a tie
     /// that goes to the even 0. Anything above it rounds up. (2^-1075 of f64 is no f64.)
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::NumberFormat;
+    /// let half = NumberFormat::F16;
+    /// assert_eq!(half.log2_rounds_to_zero(), -25);
+    /// assert!(half.nearest(2f64.powi(-25)) == 0.0 && half.nearest(1.001 * 2f64.powi(-25)) > 0.0);
+    /// ```
     pub fn log2_rounds_to_zero(self) -> i32 {
         self.log2_smallest_subnormal() - 1
     }
@@ -94,6 +116,14 @@ impl NumberFormat {
     /// The number of the format nearest to `x`, ties to even: subnormal numbers below
     /// [`smallest_normal`](NumberFormat::smallest_normal), infinity from
     /// [`log2_overflow`](NumberFormat::log2_overflow) on. One rounding, whatever the hardware has.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::NumberFormat;
+    /// assert_eq!(NumberFormat::F16.nearest(2049.0), 2048.0); // a tie goes to the even neighbour
+    /// assert_eq!(NumberFormat::F16.nearest(65520.0), f64::INFINITY);
+    /// assert_eq!(NumberFormat::F16.nearest(1e-9), 0.0);
+    /// ```
     pub fn nearest(self, x: f64) -> f64 {
         if self == NumberFormat::F64 || x == 0.0 || !x.is_finite() {
             return x;

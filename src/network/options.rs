@@ -165,6 +165,12 @@ pub enum Residual {
 
 impl Residual {
     /// The scale for a network of `depth` blocks.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::Residual;
+    /// assert_eq!(Residual::InverseSqrtDepth.beta(16), 0.25);
+    /// ```
     pub fn beta(self, depth: usize) -> f64 {
         match self {
             Residual::Constant(beta) => beta,

@@ -90,6 +90,14 @@ pub struct FromCheckpoint {
 
 /// Readable 2-D tensors of a file, ordered by name with runs of digits as numbers, so that
 /// `layers.10` follows `layers.9`.
+///
+/// # Examples
+/// ```
+/// use isometer::formats::{Source, open};
+/// use isometer::reference::dense_layers;
+/// let file = open(&Source::path("tests/data/checkpoints/silero_vad_16k.safetensors")).unwrap();
+/// assert!(dense_layers(&file).iter().all(|&i| file.entries()[i].shape().len() == 2));
+/// ```
 pub fn dense_layers(collection: &Collection) -> Vec<usize> {
     let entries = collection.entries();
     let two = |i: &usize| {
@@ -136,6 +144,13 @@ fn natural(a: &str, b: &str) -> Ordering {
 
 /// Names that the bias beside weights of this name may have: `fc1.weight` has `fc1.bias`,
 /// `dense/kernel:0` has `dense/bias:0`, `W1` has `b1`.
+///
+/// # Examples
+/// ```
+/// use isometer::reference::bias_names;
+/// assert!(bias_names("fc1.weight").contains(&"fc1.bias".to_string()));
+/// assert!(bias_names("W1").contains(&"b1".to_string()));
+/// ```
 pub fn bias_names(weights: &str) -> Vec<String> {
     let pairs = [
         ("weight", "bias"),
@@ -166,6 +181,25 @@ impl Mlp {
     /// # Panics
     ///
     /// If there is no such entry.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::formats::open_bytes;
+    /// use isometer::network::activation::Activation;
+    /// use isometer::reference::{Architecture, Layout, Mlp, Scaled, dense_layers};
+    /// let header = r#"{"fc1.weight":{"dtype":"F64","shape":[1,1],"data_offsets":[0,8]},
+    ///                 "fc2.weight":{"dtype":"F64","shape":[1,1],"data_offsets":[8,16]},
+    ///                 "fc1.bias":{"dtype":"F64","shape":[1],"data_offsets":[16,24]}}"#;
+    /// let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    /// bytes.extend(header.as_bytes());
+    /// for x in [2.0f64, 3.0, -1.0] {
+    ///     bytes.extend(x.to_le_bytes());
+    /// }
+    /// let file = open_bytes("net.safetensors", bytes).unwrap();
+    /// let architecture = Architecture::new(Activation::Relu);
+    /// let net = Mlp::from_checkpoint(&file, &dense_layers(&file), Layout::OutputsFirst, architecture).unwrap();
+    /// assert_eq!(net.mlp.forward(&Scaled::new(vec![4.0])).output().get(0), 21.0); // 3 relu(2 * 4 - 1)
+    /// ```
     pub fn from_checkpoint(
         collection: &Collection,
         order: &[usize],

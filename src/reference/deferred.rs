@@ -4,6 +4,20 @@
 //! weights the law of the second given the first is known in closed form, so that both are drawn
 //! when they are needed: `O(n)` numbers for each layer instead of `O(n^2)`, for any activation, bias and
 //! dropout, with the joint law of all norms (theorem: deferred-decisions). No prediction is used.
+//!
+//! ```
+//! use isometer::network::{Model, activation::Activation};
+//! use isometer::reference::{deferred::Deferred, measure::{Quantity, Sampler}};
+//!
+//! // Haar layers of width 100,000: 10^10 numbers each, of which none is drawn
+//! let mut model = Model::new(vec![100_000; 3], Activation::Linear);
+//! model.weights = "orthogonal".parse().unwrap();
+//! let sampler = Deferred::new(&model, 1).unwrap();
+//! let mut out = vec![0.0; sampler.quantities().len()];
+//! sampler.sample(0, &mut out);
+//! let at = sampler.quantities().iter().position(|q| *q == Quantity::Jvp).unwrap();
+//! assert!(out[at].abs() < 1e-9); // a rotation keeps lengths
+//! ```
 
 mod layer;
 #[cfg(test)]
@@ -37,6 +51,18 @@ pub enum DeferredError {
 }
 
 /// The sampler of deferred decisions.
+///
+/// # Examples
+/// ```
+/// use isometer::network::{Model, activation::Activation};
+/// use isometer::reference::{deferred::Deferred, measure::Sampler};
+/// let sampler = Deferred::new(&Model::new(vec![1000; 3], Activation::Relu), 1).unwrap();
+/// let mut a = vec![0.0; sampler.quantities().len()];
+/// let mut b = a.clone();
+/// sampler.sample(5, &mut a); // O(n) numbers a layer, not O(n^2)
+/// sampler.sample(5, &mut b);
+/// assert!(a == b && a[0].is_finite());
+/// ```
 #[derive(Clone, Debug)]
 pub struct Deferred {
     widths: Vec<usize>,
@@ -63,6 +89,16 @@ impl Deferred {
     ///
     /// # Errors
     /// [`DeferredError`] for models that need matrices.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::{Model, activation::Activation};
+    /// use isometer::reference::deferred::{Deferred, DeferredError};
+    /// let mut model = Model::new(vec![64; 5], Activation::Tanh);
+    /// assert!(Deferred::new(&model, 1).is_ok());
+    /// model.weights = "kaiming_uniform".parse().unwrap(); // neither Gaussian nor Haar
+    /// assert!(matches!(Deferred::new(&model, 1), Err(DeferredError::Weights { layer: 1 })));
+    /// ```
     pub fn new(model: &Model, seed: u64) -> Result<Deferred, DeferredError> {
         let structure = |what| Err(DeferredError::Structure { what });
         if model.normalization != Normalization::None {

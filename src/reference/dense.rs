@@ -5,6 +5,13 @@ use crate::linalg::dense::{axpy_inline, dot_inline};
 use crate::linalg::vectorised::vectorised;
 
 /// A dense layer.
+///
+/// # Examples
+/// ```
+/// use isometer::reference::Dense;
+/// let layer = Dense::new(1, 2, vec![3.0, 4.0]).with_bias(vec![0.5]).with_multiplier(2.0);
+/// assert_eq!((layer.rows, layer.cols, layer.bias, layer.multiplier), (1, 2, Some(vec![0.5]), 2.0));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dense {
     /// Rows of `W`: outputs.

@@ -44,6 +44,18 @@ impl Mlp {
     /// # Errors
     ///
     /// A description of no network, or of one that no machine holds.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::{Model, activation::Activation};
+    /// use isometer::reference::{Mlp, Scaled};
+    /// let model = Model::new(vec![16; 4], Activation::Tanh);
+    /// let y = |sample| {
+    ///     let mlp = Mlp::draw(&model, 1, sample).unwrap();
+    ///     mlp.forward(&Scaled::new(vec![1.0; 16])).output().get(0)
+    /// };
+    /// assert!(y(0) == y(0) && y(0) != y(1)); // a function of seed and sample
+    /// ```
     pub fn draw(model: &Model, seed: u64, sample: u64) -> Result<Mlp, DrawError> {
         draw(model, seed, sample, Vec::new())
     }

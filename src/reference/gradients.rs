@@ -78,6 +78,17 @@ impl<'a> Gradients<'a> {
     /// # Panics
     ///
     /// If there is no such layer.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::activation::Activation;
+    /// use isometer::reference::{Architecture, Dense, Mlp, Scaled};
+    /// let layers = vec![Dense::new(1, 2, vec![1.0, 1.0]), Dense::new(1, 1, vec![3.0])];
+    /// let mlp = Mlp::from_layers(layers, Architecture::new(Activation::Linear)).unwrap();
+    /// let trace = mlp.forward(&Scaled::new(vec![1.0, 2.0]));
+    /// let ln = trace.backward(&Scaled::new(vec![1.0])).ln_weight_square(1); // 3 (1, 2): 9 * 5
+    /// assert!((ln - 45f64.ln()).abs() < 1e-14);
+    /// ```
     pub fn ln_weight_square(&self, l: usize) -> f64 {
         let mlp = self.trace.mlp();
         let (delta, input) = (self.deltas(l), self.trace.weight_inputs(l));
@@ -93,6 +104,18 @@ impl<'a> Gradients<'a> {
     /// # Panics
     ///
     /// If there is no such layer.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::activation::Activation;
+    /// use isometer::reference::{Architecture, Dense, Mlp, Scaled};
+    /// // alpha = 2 outside the stored weight 1: the stored gradient carries the factor
+    /// let layers = vec![Dense::new(1, 1, vec![2.0]).with_multiplier(2.0), Dense::new(1, 1, vec![1.0])];
+    /// let mlp = Mlp::from_layers(layers, Architecture::new(Activation::Linear)).unwrap();
+    /// let trace = mlp.forward(&Scaled::new(vec![3.0]));
+    /// let gradients = trace.backward(&Scaled::new(vec![1.0]));
+    /// assert_eq!((gradients.weight(1).get(0), gradients.effective_weight(1).get(0)), (6.0, 3.0));
+    /// ```
     pub fn weight(&self, l: usize) -> Scaled {
         let mlp = self.trace.mlp();
         self.kept(self.total(l).times(mlp.layer(l).multiplier))
@@ -151,6 +174,18 @@ impl<'a> Gradients<'a> {
     /// # Panics
     ///
     /// If there is no such layer.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::activation::Activation;
+    /// use isometer::reference::{Architecture, Dense, Mlp, Scaled};
+    /// let layers = vec![Dense::new(1, 1, vec![2.0]), Dense::new(1, 1, vec![3.0])];
+    /// let mlp = Mlp::from_layers(layers, Architecture::new(Activation::Relu)).unwrap();
+    /// let trace = mlp.forward(&Scaled::new(vec![1.0]));
+    /// let gradients = trace.backward(&Scaled::new(vec![1.0]));
+    /// let value = |l| gradients.euler(l).0 * 2f64.powi(gradients.euler(l).1 as i32);
+    /// assert_eq!((value(1), value(2)), (6.0, 6.0)); // homogeneous: y itself, for every layer
+    /// ```
     pub fn euler(&self, l: usize) -> (f64, i64) {
         let dense = self.trace.mlp().layer(l);
         let pairs = self.deltas(l).iter().zip(self.trace.weight_inputs(l));

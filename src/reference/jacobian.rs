@@ -47,6 +47,20 @@ impl Trace<'_> {
     /// # Panics
     ///
     /// For a batch of several examples, whose Jacobians are one where batch normalization mixes them.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::product::ProductOptions;
+    /// use isometer::network::{Model, activation::Activation};
+    /// use isometer::reference::{Mlp, Scaled};
+    /// let mut model = Model::new(vec![6; 9], Activation::Linear);
+    /// model.weights = "orthogonal".parse().unwrap();
+    /// let mlp = Mlp::draw(&model, 3, 0).unwrap();
+    /// let j = mlp.forward(&Scaled::new(vec![1.0; 6])).jacobian();
+    /// // a product of orthogonal matrices is one
+    /// let s = j.spectrum(&ProductOptions::default()).unwrap();
+    /// assert!(s.log2_singular_values.iter().all(|x| x.abs() < 1e-9));
+    /// ```
     pub fn jacobian(&self) -> Jacobian {
         assert_eq!(self.examples(), 1, "the Jacobian of a batch");
         let mlp = self.mlp();

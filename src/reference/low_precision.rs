@@ -27,6 +27,13 @@ impl Losses {
     /// # Panics
     ///
     /// If the lengths differ.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::reference::{Losses, Scaled};
+    /// let found = Losses::between(&Scaled::new(vec![1.0, 0.0]), &Scaled::new(vec![1.0, 1e-9]));
+    /// assert_eq!((found.elements, found.became_zero, found.overflowed), (2, 1, 0));
+    /// ```
     pub fn between(narrow: &Scaled, reference: &Scaled) -> Losses {
         assert_eq!(narrow.len(), reference.len(), "lengths of a comparison");
         let pairs = narrow.values().iter().zip(reference.values());
@@ -61,6 +68,17 @@ impl Mlp {
     ///
     /// Stored weights are rounded, the multiplier is not; it acts inside the product-sum. A loss scale
     /// is a factor on the cotangent.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::{NumberFormat, activation::Activation};
+    /// use isometer::reference::{Architecture, Dense, Mlp, Scaled};
+    /// let layers = vec![Dense::new(1, 1, vec![1e-5]), Dense::new(1, 1, vec![1e-5])];
+    /// let mlp = Mlp::from_layers(layers, Architecture::new(Activation::Linear)).unwrap();
+    /// let half = mlp.in_format(NumberFormat::F16);
+    /// assert!(half.forward(&Scaled::new(vec![1.0])).output().is_zero()); // 1e-10 underflows
+    /// assert!(!mlp.forward(&Scaled::new(vec![1.0])).output().is_zero());
+    /// ```
     #[must_use]
     pub fn in_format(&self, format: NumberFormat) -> Mlp {
         let mut narrow = self.clone();
@@ -92,6 +110,17 @@ impl Gradients<'_> {
     /// # Panics
     ///
     /// If there is no such layer.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::{NumberFormat, activation::Activation};
+    /// use isometer::reference::{Architecture, Dense, Mlp, Scaled};
+    /// let layers = vec![Dense::new(1, 1, vec![1.0]), Dense::new(1, 1, vec![1.0])];
+    /// let mlp = Mlp::from_layers(layers, Architecture::new(Activation::Linear)).unwrap();
+    /// let half = mlp.in_format(NumberFormat::Bf16);
+    /// let lost = |rate| half.forward(&Scaled::new(vec![1.0])).backward(&Scaled::new(vec![1.0])).updates(1, rate).lost;
+    /// assert_eq!((lost(1e-3), lost(1e-2)), (1, 0)); // bf16 near 1: steps of 2^-8 = 0.0039 downward
+    /// ```
     pub fn updates(&self, l: usize, rate: f64) -> Updates {
         let mlp = self.trace().mlp();
         let format = mlp.format.unwrap_or(NumberFormat::F64);

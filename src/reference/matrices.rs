@@ -1,4 +1,6 @@
 //! Measures of networks drawn whole, matrix by matrix: any model, `O(n^2)` numbers for each layer.
+//!
+//! [`Deferred`](crate::reference::deferred::Deferred) is quicker where it applies; the two have the same law.
 
 use super::draw::DrawError;
 use super::measure::{Quantity, Sampler};
@@ -10,6 +12,19 @@ use rand_distr::{Distribution, StandardNormal};
 
 /// The sampler of whole networks. Nothing is measured of networks that normalize over batches: their signals
 /// and gradients have a law of their own only where the batch has reached its fixed point.
+///
+/// # Examples
+/// ```
+/// use isometer::network::{Model, activation::Activation};
+/// use isometer::reference::{matrices::Matrices, measure::{Quantity, Sampler}};
+/// let mut model = Model::new(vec![6; 4], Activation::Linear);
+/// model.weights = "orthogonal".parse().unwrap();
+/// let sampler = Matrices::new(&model, 1).unwrap();
+/// let mut out = vec![0.0; sampler.quantities().len()];
+/// sampler.sample(0, &mut out);
+/// let at = sampler.quantities().iter().position(|q| *q == Quantity::Jvp).unwrap();
+/// assert!(out[at].abs() < 1e-12); // rotations keep lengths: ln 1
+/// ```
 #[derive(Clone, Debug)]
 pub struct Matrices {
     model: Model,

@@ -1,5 +1,8 @@
 //! What is measured of one random network: logarithms of squared norms, in the units that
 //! predictions are given in.
+//!
+//! A [`Sampler`] is a function of an index, so that runs can be split and repeated;
+//! [`Measurement`](crate::reference::monte_carlo::Measurement) collects.
 
 use std::fmt;
 
@@ -41,6 +44,13 @@ impl fmt::Display for Quantity {
 impl Quantity {
     /// Everything that is measured of a network of `depth` hidden layers: weight gradients of the
     /// first layer, one in the middle, and the readout.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::reference::measure::Quantity;
+    /// let all = Quantity::of_depth(10);
+    /// assert!(all.contains(&Quantity::Jvp) && all.contains(&Quantity::WeightGradient(11)));
+    /// ```
     pub fn of_depth(depth: usize) -> Vec<Quantity> {
         let mut all = vec![
             Quantity::Forward,

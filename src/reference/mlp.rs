@@ -148,6 +148,17 @@ impl Mlp {
     /// # Errors
     ///
     /// Layers that do not fit each other, or entries that cannot be used.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::activation::Activation;
+    /// use isometer::reference::{Architecture, Dense, LayersError, Mlp};
+    /// let layers = vec![Dense::new(2, 3, vec![1.0; 6]), Dense::new(1, 2, vec![1.0; 2])];
+    /// let mlp = Mlp::from_layers(layers.clone(), Architecture::new(Activation::Relu)).unwrap();
+    /// assert_eq!((mlp.depth(), mlp.width(0), mlp.width(2)), (1, 3, 1));
+    /// let alone = Mlp::from_layers(layers[..1].to_vec(), Architecture::new(Activation::Relu));
+    /// assert!(matches!(alone, Err(LayersError::TooFew { given: 1 })));
+    /// ```
     pub fn from_layers(layers: Vec<Dense>, architecture: Architecture) -> Result<Mlp, LayersError> {
         match layers.len() {
             0 | 1 => Err(LayersError::TooFew {
@@ -162,6 +173,15 @@ impl Mlp {
     /// # Errors
     ///
     /// As [`Mlp::from_layers`].
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::activation::Activation;
+    /// use isometer::reference::{Architecture, Dense, Mlp, Scaled};
+    /// let (w, readout) = (Dense::new(1, 1, vec![2.0]), Dense::new(1, 1, vec![1.0]));
+    /// let rnn = Mlp::recurrent(w, 10, readout, Architecture::new(Activation::Linear)).unwrap();
+    /// assert_eq!(rnn.forward(&Scaled::new(vec![1.0])).output().get(0), 1024.0);
+    /// ```
     pub fn recurrent(
         layer: Dense,
         depth: usize,
@@ -238,6 +258,16 @@ impl Mlp {
     /// # Errors
     ///
     /// A wrong number of lists or factors.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::activation::Activation;
+    /// use isometer::reference::{Architecture, Dense, Mlp, Scaled};
+    /// let layers = vec![Dense::new(2, 1, vec![1.0, 1.0]), Dense::new(1, 2, vec![1.0, 1.0])];
+    /// let mlp = Mlp::from_layers(layers, Architecture::new(Activation::Relu)).unwrap();
+    /// let dropped = mlp.with_dropout(vec![vec![0.0, 2.0]]).unwrap(); // inverted dropout at 1/2
+    /// assert_eq!(dropped.forward(&Scaled::new(vec![3.0])).output().get(0), 6.0);
+    /// ```
     pub fn with_dropout(mut self, factors: Vec<Vec<f64>>) -> Result<Mlp, LayersError> {
         if factors.len() != self.depth {
             return Err(LayersError::TooFew {

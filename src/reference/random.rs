@@ -1,5 +1,15 @@
 //! Streams of random numbers: one for each (seed, sample, purpose), so that results depend neither on
 //! the number of threads nor on the order in which samples are drawn.
+//!
+//! ```
+//! use isometer::reference::random::{Purpose, stream};
+//! use rand::RngExt;
+//!
+//! let first: f64 = stream(1, 0, Purpose::Layer(1)).random();
+//! let again: f64 = stream(1, 0, Purpose::Layer(1)).random();
+//! let other: f64 = stream(1, 1, Purpose::Layer(1)).random(); // another sample
+//! assert!(first == again && first != other);
+//! ```
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -36,6 +46,14 @@ impl Purpose {
 
 /// The stream of one purpose of one sample. The state is 256 bits of the ChaCha8 key stream of
 /// (seed, sample, purpose), so that neighbouring samples have unrelated states.
+///
+/// # Examples
+/// ```
+/// use isometer::reference::random::{Purpose, stream};
+/// let draw = |seed, sample, purpose| rand::Rng::next_u64(&mut stream(seed, sample, purpose));
+/// assert_eq!(draw(1, 2, Purpose::Probe), draw(1, 2, Purpose::Probe));
+/// assert_ne!(draw(1, 2, Purpose::Probe), draw(1, 2, Purpose::Layer(1)));
+/// ```
 pub fn stream(seed: u64, sample: u64, purpose: Purpose) -> Stream {
     let mut key = [0u8; 32];
     for (bytes, word) in key

@@ -12,6 +12,15 @@ use std::f64::consts::LN_2;
 ///
 /// Entries more than `2^1022` times smaller than the largest lose digits, and those `2^1074` times
 /// smaller are 0; scaling by powers of two is exact otherwise.
+///
+/// # Examples
+/// ```
+/// use isometer::reference::Scaled;
+/// let tiny = Scaled::new(vec![3.0, 4.0]).times_power_of_two(-5000);
+/// assert!((tiny.ln_square() - (25f64.ln() - 10000.0 * 2f64.ln())).abs() < 1e-9);
+/// assert_eq!(tiny.get(0), 0.0); // outside f64
+/// assert_eq!(tiny.times_power_of_two(5000).to_vec(), [3.0, 4.0]);
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scaled {
     values: Vec<f64>,
@@ -42,6 +51,13 @@ fn largest_exponent(values: &[f64]) -> Option<i64> {
 
 impl Scaled {
     /// The vector `values`.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::reference::Scaled;
+    /// let v = Scaled::new(vec![3.0, 12.0]); // the largest entry is brought into [1, 2)
+    /// assert_eq!((v.values(), v.exponent()), (&[0.375, 1.5][..], 3));
+    /// ```
     pub fn new(values: Vec<f64>) -> Scaled {
         Scaled::with_exponent(values, 0)
     }
@@ -82,6 +98,13 @@ impl Scaled {
     }
 
     /// The vector of the numbers `m 2^e`, however far apart.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::reference::Scaled;
+    /// let v = Scaled::from_terms(&[(1.0, 5000), (3.0, 4999)]);
+    /// assert_eq!(v.times_power_of_two(-4999).to_vec(), [2.0, 3.0]);
+    /// ```
     pub fn from_terms(terms: &[(f64, i64)]) -> Scaled {
         let of = |&(m, e): &(f64, i64)| e + i64::from(exponent_of(m));
         let live = |t: &&(f64, i64)| t.0 != 0.0 && t.0.is_finite();
@@ -130,6 +153,13 @@ impl Scaled {
     }
 
     /// `ln |v|^2`, `-inf` for 0.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::reference::Scaled;
+    /// assert!((Scaled::new(vec![3.0, 4.0]).ln_square() - 25f64.ln()).abs() < 1e-15);
+    /// assert_eq!(Scaled::zeros(2).ln_square(), f64::NEG_INFINITY);
+    /// ```
     pub fn ln_square(&self) -> f64 {
         dot(&self.values, &self.values).ln() + 2.0 * self.exponent as f64 * LN_2
     }
@@ -139,6 +169,13 @@ impl Scaled {
     /// # Panics
     ///
     /// If the lengths differ.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::reference::Scaled;
+    /// let (m, e) = Scaled::new(vec![1.0, 2.0]).dot(&Scaled::new(vec![3.0, 4.0]));
+    /// assert_eq!(m * 2f64.powi(e as i32), 11.0);
+    /// ```
     pub fn dot(&self, other: &Scaled) -> (f64, i64) {
         assert_eq!(self.len(), other.len(), "lengths of an inner product");
         let value = dot(&self.values, &other.values);
@@ -170,6 +207,13 @@ impl Scaled {
     /// # Panics
     ///
     /// If the lengths differ.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::reference::Scaled;
+    /// let sum = Scaled::new(vec![1.0, 2.0]).plus(&Scaled::with_exponent(vec![1.0, 0.0], 3));
+    /// assert_eq!(sum.to_vec(), [9.0, 2.0]);
+    /// ```
     #[must_use]
     pub fn plus(&self, other: &Scaled) -> Scaled {
         assert_eq!(self.len(), other.len(), "lengths of a sum");
@@ -189,6 +233,12 @@ impl Scaled {
     /// # Panics
     ///
     /// If the lengths differ.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::reference::Scaled;
+    /// assert_eq!(Scaled::new(vec![2.0, 3.0]).hadamard(&Scaled::new(vec![5.0, 0.0])).to_vec(), [10.0, 0.0]);
+    /// ```
     #[must_use]
     pub fn hadamard(&self, other: &Scaled) -> Scaled {
         assert_eq!(self.len(), other.len(), "lengths of a product");

@@ -119,6 +119,16 @@ impl Mlp {
     /// # Panics
     ///
     /// If the input is not as long as the network's, or if the network normalizes over a batch.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::activation::Activation;
+    /// use isometer::reference::{Architecture, Dense, Mlp, Scaled};
+    /// let layers = vec![Dense::new(1, 1, vec![1e200]), Dense::new(1, 1, vec![1e200])];
+    /// let mlp = Mlp::from_layers(layers, Architecture::new(Activation::Linear)).unwrap();
+    /// let y = mlp.forward(&Scaled::new(vec![1.0])).output().ln_square(); // 1e400 is no f64
+    /// assert!((y - 800.0 * 10f64.ln()).abs() < 1e-9);
+    /// ```
     pub fn forward(&self, input: &Scaled) -> Trace<'_> {
         self.forward_batch(std::slice::from_ref(input))
     }
@@ -239,6 +249,16 @@ impl<'a> Trace<'a> {
     /// # Panics
     ///
     /// If there is no such layer.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::activation::Activation;
+    /// use isometer::reference::{Architecture, Dense, Mlp, Scaled};
+    /// let layers = vec![Dense::new(1, 1, vec![-2.0]).with_bias(vec![1.0]), Dense::new(1, 1, vec![1.0])];
+    /// let mlp = Mlp::from_layers(layers, Architecture::new(Activation::Relu)).unwrap();
+    /// let trace = mlp.forward(&Scaled::new(vec![3.0]));
+    /// assert_eq!((trace.pre_activation(1).get(0), trace.activation(1).get(0)), (-5.0, 0.0));
+    /// ```
     pub fn pre_activation(&self, l: usize) -> &Scaled {
         single(self.pre_activations(l))
     }
@@ -277,6 +297,18 @@ impl<'a> Trace<'a> {
     /// # Panics
     ///
     /// If `u` is not as long as the input.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::activation::Activation;
+    /// use isometer::reference::{Architecture, Dense, Mlp, Scaled};
+    /// let layers = vec![Dense::new(2, 2, vec![2.0, 1.0, 0.0, 3.0]), Dense::new(1, 2, vec![1.0; 2])];
+    /// let mlp = Mlp::from_layers(layers, Architecture::new(Activation::Linear)).unwrap();
+    /// let trace = mlp.forward(&Scaled::new(vec![1.0, 1.0]));
+    /// // up to the last hidden layer: J is the first matrix
+    /// assert_eq!(trace.jvp(&Scaled::new(vec![0.0, 1.0])).to_vec(), [1.0, 3.0]);
+    /// assert_eq!(trace.vjp(&Scaled::new(vec![1.0, 0.0])).to_vec(), [2.0, 1.0]);
+    /// ```
     pub fn jvp(&self, u: &Scaled) -> Scaled {
         single(&self.jvps(std::slice::from_ref(u))).clone()
     }
@@ -308,6 +340,17 @@ impl<'a> Trace<'a> {
     /// # Panics
     ///
     /// If `v` is not as long as `x_L`.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::{Model, activation::Activation};
+    /// use isometer::reference::{Mlp, Scaled};
+    /// let mlp = Mlp::draw(&Model::new(vec![3; 4], Activation::Tanh), 1, 0).unwrap();
+    /// let trace = mlp.forward(&Scaled::new(vec![1.0, -0.5, 2.0]));
+    /// let (u, v) = (Scaled::new(vec![1.0, 2.0, 3.0]), Scaled::new(vec![-1.0, 0.5, 0.25]));
+    /// let value = |(m, e): (f64, i64)| m * 2f64.powi(e as i32);
+    /// assert!((value(v.dot(&trace.jvp(&u))) - value(trace.vjp(&v).dot(&u))).abs() < 1e-13); // adjoint
+    /// ```
     pub fn vjp(&self, v: &Scaled) -> Scaled {
         single(&self.vjps(std::slice::from_ref(v))).clone()
     }
@@ -357,6 +400,17 @@ impl<'a> Trace<'a> {
     /// # Panics
     ///
     /// If `c` is not as long as the readout.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::activation::Activation;
+    /// use isometer::reference::{Architecture, Dense, Mlp, Scaled};
+    /// let layers = vec![Dense::new(1, 1, vec![2.0]), Dense::new(1, 1, vec![5.0])];
+    /// let mlp = Mlp::from_layers(layers, Architecture::new(Activation::Tanh)).unwrap();
+    /// let trace = mlp.forward(&Scaled::new(vec![0.25]));
+    /// let slope = 5.0 * (1.0 - 0.5f64.tanh().powi(2)) * 2.0;
+    /// assert!((trace.backward(&Scaled::new(vec![1.0])).input().get(0) - slope).abs() < 1e-14);
+    /// ```
     pub fn backward(&self, cotangent: &Scaled) -> Gradients<'_> {
         self.backward_batch(std::slice::from_ref(cotangent))
     }

@@ -1,4 +1,15 @@
 //! `isometer alpha`: growth against the multiplier, its critical values, and what it does to training.
+//!
+//! ```
+//! use isometer::network::{AlphaAt, Model, activation::Activation};
+//! use isometer::report::{Format, Style, alpha::Report};
+//! use isometer::theory::sweep::sweep;
+//!
+//! let sweep = sweep(&Model::new(vec![4; 5], Activation::Linear), &[0.5, 2.0], 10.0, 0.9, || ()).unwrap();
+//! let report = Report { sweep, at: AlphaAt::Weights };
+//! assert!(report.sentence().contains("grows with alpha"));
+//! assert!(!report.render(Format::Table, &Style::PLAIN).is_empty());
+//! ```
 
 use super::predict::{short, short_or_dash};
 use super::table::{Column, Table, csv};

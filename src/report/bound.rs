@@ -1,4 +1,23 @@
 //! Bounds on a chain of layers: the verdict and every layout.
+//!
+//! ```
+//! use isometer::bounds::overview::{OverviewOptions, overview};
+//! use isometer::linalg::view::MatrixRef;
+//! use isometer::report::{Format, Style, bound::Report};
+//!
+//! let w = MatrixRef::row_major(&[2.0, 1.0, 1.0, 2.0], 2, 2).unwrap();
+//! let report = Report {
+//!     overview: overview(&[w; 3], None, &OverviewOptions::default()).unwrap(),
+//!     activation: None,
+//!     skipped: vec![],
+//!     biases: 0,
+//!     branch: None,
+//!     model: None,
+//!     maps: None,
+//! };
+//! let text = String::from_utf8(report.render(Format::Table, &Style::PLAIN)).unwrap();
+//! assert!(text.contains("product of norms") && text.contains("27"));
+//! ```
 
 use super::cond::Skipped;
 use super::table::{Column, Table, csv};

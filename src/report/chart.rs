@@ -1,6 +1,23 @@
 //! Curves, points, bands and bars over one pair of axes, in the language of [`figure`](super::figure).
 //!
 //! Colours are those of Okabe and Ito, told apart by colour-blind readers.
+//!
+//! ```
+//! use isometer::report::chart::{Chart, Ink, Series, Shape};
+//! use isometer::report::figure::Picture;
+//!
+//! let line = Shape::Line { points: vec![(0.0, 1.0), (1.0, 2.0)], dashed: false };
+//! let chart = Chart {
+//!     title: "norms".into(),
+//!     caption: String::new(),
+//!     x: "layer".into(),
+//!     y: "log10".into(),
+//!     series: vec![Series { label: "typical".into(), ink: Ink::Blue, shape: line }],
+//!     levels: vec![],
+//! };
+//! let svg = chart.svg().unwrap();
+//! assert!(svg.starts_with("<svg") && svg.contains("norms") && svg.contains("typical"));
+//! ```
 
 use super::figure::{FigureError, Picture, SIZE};
 use kuva::plot::annotations::ReferenceLine;

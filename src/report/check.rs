@@ -1,4 +1,16 @@
 //! `isometer check`: predictions beside measurements, and the verdict.
+//!
+//! ```
+//! use isometer::network::{Model, activation::Activation};
+//! use isometer::reference::monte_carlo::Control;
+//! use isometer::report::{Format, Style, check::Report};
+//! use isometer::verify::check::{Options, check};
+//!
+//! let model = Model::new(vec![4; 3], Activation::Relu);
+//! let check = check(&model, &Options { samples: 300, ..Options::default() }, &Control::default()).unwrap();
+//! let text = Report { model: model.to_toml(), check }.render(Format::Csv, &Style::PLAIN);
+//! assert!(String::from_utf8(text).unwrap().contains("jvp.mean_ln_square"));
+//! ```
 
 use super::predict::short;
 use super::table::{Column, Table, csv};

@@ -1,4 +1,15 @@
 //! `isometer claims`: one line a claim, or one claim in full with its evidence.
+//!
+//! ```
+//! use isometer::report::claims::{Entry, Report};
+//! use isometer::verify::claims::find;
+//!
+//! let claim = find("large-alpha-vanishes").unwrap();
+//! let evidence = claim.evidence().unwrap();
+//! let entry = Entry { claim, evidence };
+//! assert!(entry.holds()); // the computation bears out the verdict: false
+//! assert!(Report { entries: vec![entry], in_full: true }.holds());
+//! ```
 
 use super::predict::short;
 use super::table::{Column, Table, csv};

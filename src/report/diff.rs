@@ -1,4 +1,17 @@
 //! `isometer diff`: what changed between two checkpoints.
+//!
+//! ```
+//! use isometer::audit::{checkpoint::{AuditOptions, Unobserved, subjects}, diff::diff};
+//! use isometer::formats::open_bytes;
+//! use isometer::report::diff::Report;
+//!
+//! let file = |text: &str| open_bytes("w.txt", text.as_bytes().to_vec()).unwrap();
+//! let (before, after, labels) = (file("3 0\n0 4\n"), file("3 0\n0 9\n"), ["w".to_string()]);
+//! let options = AuditOptions::default().spectral;
+//! let difference = diff(&subjects(&before, &labels), &subjects(&after, &labels), &options, &Unobserved);
+//! let report = Report { difference, fail_above: Some(0.5), all: false };
+//! assert!(report.fails()); // it changed by 5 of 5
+//! ```
 
 use super::number::value_text;
 use super::table::{Column, Table, csv};

@@ -1,4 +1,13 @@
 //! JSON values and the frame around every document: `schema`, `command`, `verdict`.
+//!
+//! ```
+//! use isometer::report::document::{bytes, frame, number};
+//!
+//! let mut map = frame(Some("cond"), "fine", "all is well");
+//! map.insert("kappa".into(), number(2.5));
+//! let text = String::from_utf8(bytes(map)).unwrap();
+//! assert!(text.starts_with("{\n") && text.contains("\"verdict\": \"fine\"") && text.contains("2.5"));
+//! ```
 
 use crate::linalg::condition::Measured;
 use crate::scale::Enclosure;
@@ -9,6 +18,13 @@ use serde_json::{Map, Value, json};
 pub const SCHEMA: &str = "isometer/1";
 
 /// A number; infinities are the strings `"inf"` and `"-inf"`, NaN is null.
+///
+/// # Examples
+/// ```
+/// use isometer::report::document::number;
+/// assert_eq!((number(f64::INFINITY), number(0.5)), ("inf".into(), 0.5.into()));
+/// assert!(number(f64::NAN).is_null());
+/// ```
 pub fn number(x: f64) -> Value {
     if x == f64::INFINITY {
         "inf".into()
@@ -26,6 +42,15 @@ pub fn optional(x: Option<f64>) -> Value {
 
 /// `{value, lo, hi}` as plain numbers; a part that is finite and non-zero but outside `f64` is
 /// null, and [`log10`] carries it.
+///
+/// # Examples
+/// ```
+/// use isometer::linalg::condition::Measured;
+/// use isometer::report::document::measured;
+/// use isometer::scale::{Certainty, Enclosure};
+/// let m = Measured { enclosure: Enclosure::point(2.0, 0).unwrap(), certainty: Certainty::Exact };
+/// assert_eq!((measured(&m)["lo"].as_f64(), measured(&m)["hi"].as_f64()), (Some(2.0), Some(2.0)));
+/// ```
 pub fn measured(m: &Measured) -> Value {
     let (log_value, log_lo, log_hi) = m.enclosure.log10();
     let part = |x: f64, log: f64| {
@@ -46,6 +71,14 @@ pub fn measured(m: &Measured) -> Value {
 }
 
 /// `{value, lo, hi}` as base-10 logarithms, limits rounded outward.
+///
+/// # Examples
+/// ```
+/// use isometer::report::document::log10;
+/// use isometer::scale::Enclosure;
+/// let value = log10(&Enclosure::point(1.0, 5000).unwrap())["value"].as_f64().unwrap(); // 2^5000
+/// assert!((value - 1505.1499783199057).abs() < 1e-9);
+/// ```
 pub fn log10(e: &Enclosure) -> Value {
     let (value, lo, hi) = e.log10();
     json!({"value": number(value), "lo": number(lo), "hi": number(hi)})
@@ -114,6 +147,13 @@ impl<I: Iterator<Item = Value>, F: Fn() -> I> Serialize for Items<'_, F> {
 }
 
 /// The document of a refusal: nothing was computed, and why.
+///
+/// # Examples
+/// ```
+/// use isometer::report::document::refusal;
+/// let text = String::from_utf8(refusal(Some("cond"), "input", "no such file")).unwrap();
+/// assert!(text.contains("\"schema\": \"isometer/1\"") && text.contains("no such file"));
+/// ```
 pub fn refusal(command: Option<&str>, kind: &str, message: &str) -> Vec<u8> {
     let mut map = frame(command, "refused", message);
     map.insert("error".into(), error(kind, message));

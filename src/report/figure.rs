@@ -2,6 +2,24 @@
 //!
 //! kuva lays out axes, legend and colour bar. The bands are traced by `contour` as one path for each
 //! level: kuva would draw a polygon for each cell, which shows seams and takes megabytes.
+//!
+//! ```
+//! use isometer::report::figure::{Axis, Figure, Picture};
+//!
+//! let axis = |label: &str| Axis { label: label.into(), range: (0.0, 1.0) };
+//! let figure = Figure {
+//!     title: "a slope".into(),
+//!     x: axis("x"),
+//!     y: axis("y"),
+//!     columns: 2,
+//!     values: vec![-1.0, 1.0, -1.0, 1.0],
+//!     limit: 1.0,
+//!     legend: "height".into(),
+//!     curves: vec![],
+//!     mark: None,
+//! };
+//! assert!(figure.svg().unwrap().contains("a slope"));
+//! ```
 
 use contour::ContourBuilder;
 use kuva::backend::{raster::RasterBackend, svg::SvgBackend};

@@ -1,4 +1,14 @@
 //! `isometer gain`: a row for each activation, and what PyTorch's gains do.
+//!
+//! ```
+//! use isometer::network::activation::Activation;
+//! use isometer::report::{Format, Style, gain::Report};
+//! use isometer::theory::gain::survey;
+//!
+//! let rows = survey(&[Activation::Relu], 1.0).unwrap();
+//! let text = Report { at_q: 1.0, rows }.render(Format::Csv, &Style::PLAIN);
+//! assert!(String::from_utf8(text).unwrap().contains("1.41421")); // sqrt 2
+//! ```
 
 use super::predict::{from_ln, short, short_or_dash};
 use super::table::{Column, Table, csv};

@@ -1,8 +1,35 @@
-//! Values in, bytes out: text tables, markdown, CSV and JSON. Pure: nothing here reads a file,
+//! Values in, bytes out: text tables, markdown, CSV, JSON, HTML and pictures. Pure: nothing here reads a file,
 //! asks about a terminal, or prints.
 //!
-//! Limits are rounded outward wherever digits are dropped, so a printed interval still contains
-//! the truth; JSON keeps every bit (shortest round-trip decimals).
+//! One module for each command, each with a `Report` that is filled with what the library computed and rendered in
+//! a [`Format`] for a [`Style`]; [`number`], [`table`] and [`document`] are what they share, `chart` and `figure`
+//! (with the feature `cli`) draw.
+//!
+//! Limits are rounded outward wherever digits are dropped, so a printed interval still contains the truth; JSON
+//! keeps every bit (shortest round-trip decimals). A `verdict()` is a word for programs, a `sentence()` one for
+//! people.
+//!
+//! ```
+//! use isometer::linalg::{condition::{ConditionOptions, condition}, view::MatrixRef};
+//! use isometer::report::{Format, Style, cond::{Report, Row, Verdict}};
+//!
+//! let a = MatrixRef::row_major(&[1.0, 2.0, 3.0, 4.0], 2, 2).unwrap();
+//! let report = Report {
+//!     rows: vec![Row {
+//!         source: "a".into(),
+//!         label: "a".into(),
+//!         shape: vec![2, 2],
+//!         note: None,
+//!         conditioning: condition(&a, &ConditionOptions::default()).unwrap(),
+//!         convolution: None,
+//!     }],
+//!     fail_above: Some(10.0),
+//!     ..Report::default()
+//! };
+//! assert_eq!(report.verdict(), Verdict::AboveThreshold); // kappa is 14.93...
+//! let text = String::from_utf8(report.render(Format::Table, &Style::PLAIN)).unwrap();
+//! assert!(text.contains("14.93303437[3, 4]") && text.contains("certified"));
+//! ```
 
 pub mod alpha;
 pub mod audit;

@@ -1,4 +1,14 @@
 //! Decimal digits: exactly as many as are known, limits rounded outward.
+//!
+//! ```
+//! use isometer::report::number::{Rounding, decimal, limits_text, value_text};
+//! use isometer::scale::Enclosure;
+//!
+//! assert_eq!(decimal(2.0 / 3.0, 3, Rounding::Nearest), "0.667");
+//! assert_eq!(decimal(2.0 / 3.0, 3, Rounding::Down), "0.666"); // a lower limit stays one
+//! let e = Enclosure::new(1.2345, 1.23446, 1.23457, 0).unwrap();
+//! assert_eq!((value_text(&e, 10), limits_text(&e)), ("1.234".into(), "1.234[4, 6]".into()));
+//! ```
 
 use crate::scale::Enclosure;
 
@@ -105,6 +115,12 @@ impl Decimal {
 }
 
 /// A finite or infinite `x >= 0` with so many significant digits.
+///
+/// # Examples
+/// ```
+/// use isometer::report::number::{Rounding, decimal};
+/// assert_eq!((decimal(0.1, 2, Rounding::Up), decimal(0.1, 2, Rounding::Nearest)), ("0.11".into(), "0.10".into()));
+/// ```
 pub fn decimal(x: f64, digits: usize, rounding: Rounding) -> String {
     if x.is_infinite() {
         return "inf".into();
@@ -113,6 +129,12 @@ pub fn decimal(x: f64, digits: usize, rounding: Rounding) -> String {
 }
 
 /// The magnitude `10^log10` with so many significant digits.
+///
+/// # Examples
+/// ```
+/// use isometer::report::number::{Rounding, decimal_of_log10};
+/// assert_eq!(decimal_of_log10(1000.0 + 2f64.log10(), 2, Rounding::Nearest), "2.0e1000");
+/// ```
 pub fn decimal_of_log10(log10: f64, digits: usize, rounding: Rounding) -> String {
     if log10 == f64::NEG_INFINITY {
         "0".into()
@@ -125,6 +147,14 @@ pub fn decimal_of_log10(log10: f64, digits: usize, rounding: Rounding) -> String
 
 /// Number of significant digits of the value that the limits agree on, at most [`MOST_DIGITS`];
 /// 0 when they do not even agree on the order of magnitude.
+///
+/// # Examples
+/// ```
+/// use isometer::report::number::known_digits;
+/// use isometer::scale::Enclosure;
+/// assert_eq!(known_digits(&Enclosure::new(5.0, 1.0, 200.0, 0).unwrap()), 0);
+/// assert!(known_digits(&Enclosure::new(1.2345, 1.23446, 1.23454, 0).unwrap()) >= 4);
+/// ```
 pub fn known_digits(e: &Enclosure) -> usize {
     let (value, lo, hi) = e.log10();
     if e.is_zero() || lo == hi || e.relative_width() == 0.0 {
@@ -142,6 +172,14 @@ pub fn known_digits(e: &Enclosure) -> usize {
 
 /// The value with the digits its limits agree on, at most `most`; `>= lo` where there is no upper
 /// limit, `<= hi` where there is no lower one.
+///
+/// # Examples
+/// ```
+/// use isometer::report::number::value_text;
+/// use isometer::scale::Enclosure;
+/// let unbounded = Enclosure::new(1e9, 1e8, f64::INFINITY, 0).unwrap();
+/// assert!(value_text(&unbounded, 4).starts_with(">= "));
+/// ```
 pub fn value_text(e: &Enclosure, most: usize) -> String {
     let (value, lo, hi) = e.log10();
     if lo == f64::INFINITY {
@@ -178,6 +216,13 @@ pub fn value_text(e: &Enclosure, most: usize) -> String {
 
 /// The limits with one digit more than they agree on, rounded outward: `190.57910[7, 8]`;
 /// `exact` for a point.
+///
+/// # Examples
+/// ```
+/// use isometer::report::number::limits_text;
+/// use isometer::scale::Enclosure;
+/// assert_eq!(limits_text(&Enclosure::point(2.5, 0).unwrap()), "exact");
+/// ```
 pub fn limits_text(e: &Enclosure) -> String {
     if e.relative_width() == 0.0 {
         return "exact".into();

@@ -1,4 +1,14 @@
 //! Results as charts: gradients over depth, singular values, a measured law.
+//!
+//! ```
+//! use isometer::linalg::product::{GaussianChain, ProductOptions, spectrum};
+//! use isometer::report::{figure::Picture, plots, product::{Report, Values}};
+//!
+//! let mut chain = GaussianChain { depth: 20, width: 4, alpha: 1.0, seed: 1 };
+//! let all = spectrum(&mut chain, &ProductOptions::default()).unwrap();
+//! let report = Report { shape: (4, 4), layers: 20, values: Values::All(all), skipped: vec![] };
+//! assert!(plots::product(&report).svg().unwrap().starts_with("<svg"));
+//! ```
 
 use super::chart::{Chart, Ink, Series, Shape};
 use super::cond::Row;

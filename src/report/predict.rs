@@ -1,4 +1,14 @@
 //! `isometer predict`: the per-layer picture, the laws, the verdict and the fix.
+//!
+//! ```
+//! use isometer::network::{Model, activation::Activation};
+//! use isometer::report::{Format, Style, predict::Report};
+//! use isometer::theory::predict::{Options, predict};
+//!
+//! let prediction = predict(&Model::new(vec![8; 4], Activation::Relu), &Options::default()).unwrap();
+//! let text = String::from_utf8(Report { prediction }.render(Format::Table, &Style::PLAIN)).unwrap();
+//! assert!(text.contains("layer") && text.contains("chi"));
+//! ```
 
 use super::table::{Column, Table, csv};
 use super::{Format, Style, document};
@@ -101,6 +111,16 @@ fn bar(value: f64, largest: f64) -> String {
 
 impl Report {
     /// The report in a layout.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::{Model, activation::Activation};
+    /// use isometer::report::{Format, Style, predict::Report};
+    /// use isometer::theory::predict::{Options, predict};
+    /// let prediction = predict(&Model::new(vec![8; 4], Activation::Relu), &Options::default()).unwrap();
+    /// let json = Report { prediction }.render(Format::Json, &Style::PLAIN);
+    /// assert!(String::from_utf8(json).unwrap().contains("\"command\": \"predict\""));
+    /// ```
     pub fn render(&self, format: Format, style: &Style) -> Vec<u8> {
         match format {
             Format::Json => document::bytes(self.json()),

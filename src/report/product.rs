@@ -1,4 +1,15 @@
 //! Singular values of a long product: the verdict and every layout.
+//!
+//! ```
+//! use isometer::linalg::product::{GaussianChain, ProductOptions, spectrum};
+//! use isometer::report::{Format, Style, product::{Report, Values, Verdict}};
+//!
+//! let mut chain = GaussianChain { depth: 400, width: 3, alpha: 1.0, seed: 1 };
+//! let all = spectrum(&mut chain, &ProductOptions::default()).unwrap();
+//! let report = Report { shape: (3, 3), layers: 400, values: Values::All(all), skipped: vec![] };
+//! assert_eq!(report.verdict(), Verdict::IllConditioned); // far below the precision of f64
+//! assert!(String::from_utf8(report.render(Format::Csv, &Style::PLAIN)).unwrap().lines().count() >= 4);
+//! ```
 
 use super::cond::{SkipKind, Skipped};
 use super::table::{Column, Table, csv};

@@ -1,4 +1,15 @@
 //! `isometer symmetry`: units that are copies of each other, dead or constant, and layers that are permutations of each other.
+//!
+//! ```
+//! use isometer::linalg::{symmetry::symmetry, view::MatrixRef};
+//! use isometer::report::symmetry::{Report, Row};
+//!
+//! let w = MatrixRef::row_major(&[1.0, 2.0, 1.0, 2.0], 2, 2).unwrap();
+//! let found = symmetry(&w, None, 0.0).unwrap();
+//! let row = Row { source: "w".into(), label: "w".into(), units: 2, inputs: 2, bias: None, found };
+//! let report = Report { tolerance: 0.0, rows: vec![row], permuted: vec![], broken: vec![], skipped: vec![] };
+//! assert!(report.verdict() == "symmetric" && report.sentence().starts_with("1 units repeat"));
+//! ```
 
 use super::table::{Column, Table, csv};
 use super::{Format, Style, document};

@@ -1,4 +1,17 @@
 //! One table, laid out as text, markdown or CSV.
+//!
+//! ```
+//! use isometer::report::{Format, Style, table::{Column, Table}};
+//!
+//! let table = Table {
+//!     columns: vec![Column::text("layer"), Column::number("kappa").expendable(1)],
+//!     rows: vec![vec!["fc".into(), "14.9".into()]],
+//!     verdict: "fine".into(),
+//!     ..Table::default()
+//! };
+//! let of = |width| String::from_utf8(table.render(Format::Table, &Style { width, colour: false })).unwrap();
+//! assert!(of(None).contains("14.9") && of(None).trim_end().ends_with("fine"));
+//! ```
 
 use super::text::{shown, visible};
 use super::{Format, Style};
@@ -45,6 +58,19 @@ impl Column {
 }
 
 /// Rows of text under named columns, remarks below, and the verdict as the last line.
+///
+/// # Examples
+/// ```
+/// use isometer::report::{Format, Style, table::{Column, Table}};
+/// let table = Table {
+///     columns: vec![Column::text("name"), Column::number("kappa")],
+///     rows: vec![vec!["a".into(), "3.0".into()]],
+///     verdict: "fine".into(),
+///     ..Table::default()
+/// };
+/// let text = String::from_utf8(table.render(Format::Markdown, &Style::PLAIN)).unwrap();
+/// assert!(text.lines().any(|l| l.starts_with('|') && l.contains("3.0")) && text.contains("fine"));
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Table {
     /// Columns, left to right.
@@ -219,6 +245,13 @@ fn inert(text: &str) -> String {
 }
 
 /// Records quoted as in RFC 4180, one a line, hidden characters spelled out; the first is the header.
+///
+/// # Examples
+/// ```
+/// use isometer::report::table::csv;
+/// let records = [vec!["name".to_string(), "note".into()], vec!["a".into(), "1, 2".into()]];
+/// assert_eq!(csv(&records), b"name,note\na,\"1, 2\"\n");
+/// ```
 pub fn csv(records: &[Vec<String>]) -> Vec<u8> {
     let mut out = String::new();
     for record in records {

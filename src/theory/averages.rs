@@ -1,4 +1,19 @@
 //! Averages of an activation and its slope over a Gaussian pre-activation.
+//!
+//! In a wide layer a pre-activation is Gaussian with variance `q`, so all of
+//! [`mean_field`](crate::theory::mean_field) is made of `E phi(u)^2` (what goes forward) and `E phi'(u)^2` (what
+//! comes back). Start with [`moments`]. Closed forms where there are any, else quadrature to rounding level; each
+//! [`Average`] carries its estimated error.
+//!
+//! ```
+//! use isometer::network::activation::Activation;
+//! use isometer::theory::averages::moments;
+//!
+//! let m = moments(&Activation::Relu, 3.0); // q/2 and 1/2
+//! assert!((m.second.value - 1.5).abs() < 1e-14 && (m.slope.value - 0.5).abs() < 1e-15);
+//! let t = moments(&Activation::Tanh, 1e-6); // almost linear
+//! assert!((t.slope.value - (1.0 - 2e-6)).abs() < 1e-11);
+//! ```
 
 use crate::network::activation::Activation;
 use crate::theory::quadrature::{Average, gaussian_averages};
@@ -36,6 +51,15 @@ fn bend(activation: &Activation) -> f64 {
 /// Smooth activations at moderate `q` use the trapezoidal rule, which converges exponentially for
 /// analytic functions with Gaussian weight (Trefethen and Weideman, SIAM Review 56, 2014);
 /// otherwise adaptive panels split at the kinks and graded towards the bend at 0.
+///
+/// # Examples
+/// ```
+/// use isometer::network::activation::Activation;
+/// use isometer::theory::averages::average;
+/// // E u^2 and E u for u of mean 3 and variance 4
+/// let [square, mean] = average(&Activation::Linear, 3.0, 4.0, |u, _z| [u * u, u]);
+/// assert!((square.value - 13.0).abs() < 1e-12 && (mean.value - 3.0).abs() < 1e-12);
+/// ```
 pub fn average<const N: usize>(
     activation: &Activation,
     mean: f64,
@@ -169,6 +193,15 @@ fn closed_moments(activation: &Activation, q: f64) -> Option<Moments> {
 
 /// Moments at pre-activation variance `q >= 0`, centred. At `q = 0` they are the limits from above:
 /// at a kink at 0, the mean over both sides.
+///
+/// # Examples
+/// ```
+/// use isometer::network::activation::Activation;
+/// use isometer::theory::averages::moments;
+/// // erf has closed forms (Williams 1997): E erf(u)^2 = 2/pi asin(2q / (1 + 2q))
+/// let m = moments(&"erf".parse::<Activation>().unwrap(), 0.5);
+/// assert!((m.second.value - 2.0 / std::f64::consts::PI * 0.5f64.asin()).abs() < 1e-14);
+/// ```
 pub fn moments(activation: &Activation, q: f64) -> Moments {
     if let Some(closed) = closed_moments(activation, q) {
         return closed;
@@ -195,6 +228,13 @@ pub fn moments(activation: &Activation, q: f64) -> Moments {
 
 /// Moments of pre-activations with a mean (a constant bias) and variance `q > 0`. Where
 /// `phi(mean)` is not 0, `parallel` loses digits as `q` goes to 0, by `1 / sqrt q`; its error says so.
+///
+/// # Examples
+/// ```
+/// use isometer::network::activation::Activation;
+/// use isometer::theory::averages::moments_around;
+/// assert!((moments_around(&Activation::Linear, 3.0, 1.0).second.value - 10.0).abs() < 1e-12);
+/// ```
 pub fn moments_around(activation: &Activation, mean: f64, q: f64) -> Moments {
     let deviation = q.sqrt();
     let [second, slope, parallel] = average(activation, mean, q, |x, z| {
@@ -209,6 +249,14 @@ pub fn moments_around(activation: &Activation, mean: f64, q: f64) -> Moments {
 }
 
 /// `E phi(u)` at variance `q`. The error is relative to `E |phi(u)|`.
+///
+/// # Examples
+/// ```
+/// use isometer::network::activation::Activation;
+/// use isometer::theory::averages::mean;
+/// let m = mean(&Activation::Relu, 1.0); // 1 / sqrt(2 pi)
+/// assert!((m.value - 0.3989422804014327).abs() < 1e-14);
+/// ```
 pub fn mean(activation: &Activation, q: f64) -> Average {
     if let Some((below, above)) = activation.slopes() {
         return Average::closed_form((above - below) * INV_SQRT_TAU * q.sqrt());
@@ -224,6 +272,14 @@ pub fn mean(activation: &Activation, q: f64) -> Average {
 }
 
 /// Variance of `phi(u)` at variance `q`, as the average of `(phi(u) - E phi(u))^2`.
+///
+/// # Examples
+/// ```
+/// use isometer::network::activation::Activation;
+/// use isometer::theory::averages::variance;
+/// let v = variance(&Activation::Relu, 1.0); // 1/2 - 1/(2 pi)
+/// assert!((v.value - 0.3408450569081046).abs() < 1e-13);
+/// ```
 pub fn variance(activation: &Activation, q: f64) -> Average {
     let centre = mean(activation, q).value;
     if q == 0.0 {
@@ -236,6 +292,14 @@ pub fn variance(activation: &Activation, q: f64) -> Average {
 }
 
 /// `E |phi'(u)|^(2k)` at variance `q`: the moments `mu_k` of the squared slopes.
+///
+/// # Examples
+/// ```
+/// use isometer::network::activation::Activation;
+/// use isometer::theory::averages::slope_moment;
+/// let leaky = Activation::LeakyRelu { slope: 0.5 };
+/// assert!((slope_moment(&leaky, 1.0, 2).value - (1.0 + 0.0625) / 2.0).abs() < 1e-14); // E phi'^4
+/// ```
 pub fn slope_moment(activation: &Activation, q: f64, k: u32) -> Average {
     if let Some((below, above)) = activation.slopes() {
         let power = |s: f64| (s * s).powi(k as i32);

@@ -1,4 +1,24 @@
 //! The number range that a network's gradients ask for: underflow, overflow, loss scale, lost updates.
+//!
+//! *Do these gradients fit into half precision, and does one loss scale serve all layers?* Start with [`budget`].
+//! As exact or asymptotic as the laws of the norms it is made of; each layer says which.
+//!
+//! ```
+//! use isometer::network::{Model, NumberFormat, activation::Activation};
+//! use isometer::theory::budget::budget;
+//! use isometer::theory::precision::LossScale;
+//!
+//! // every layer loses a factor of 4 on the squared gradient: 2^-20 over 20 layers
+//! let mut model = Model::new(vec![64; 21], Activation::Linear);
+//! model.weights = "gaussian:sigma_w2=0.25".parse().unwrap();
+//! let b = budget(&model, None).unwrap();
+//! assert!((b.growth.chi - 0.25).abs() < 1e-12);
+//! let f16 = b.formats.iter().find(|f| f.format == NumberFormat::F16).unwrap();
+//! // the root mean square halves a layer, so it meets 2^-25, where f16 rounds to zero, within 25 layers
+//! assert!((f16.underflow.depth_mean - 22.0).abs() < 3.5);
+//! let f32 = b.formats.iter().find(|f| f.format == NumberFormat::F32).unwrap();
+//! assert!(matches!(f32.loss_scale, LossScale::Fits { .. }));
+//! ```
 
 use crate::network::{Model, NumberFormat};
 use crate::scale::Certainty;
@@ -139,6 +159,16 @@ fn distribution(model: &Model, p: &Prediction) -> Result<Option<Cdf>, PredictErr
 ///
 /// # Errors
 /// [`PredictError`].
+///
+/// # Examples
+/// ```
+/// use isometer::network::{Model, activation::Activation};
+/// use isometer::theory::budget::budget;
+/// let b = budget(&Model::new(vec![32; 11], Activation::Relu), Some(1e-3)).unwrap();
+/// // He keeps the mean square: the mean never underflows, the typical gradient does
+/// assert!(b.formats.iter().all(|f| f.underflow.depth_mean == f64::INFINITY));
+/// assert!(b.formats.iter().all(|f| f.underflow.depth_typical.unwrap().is_finite()));
+/// ```
 pub fn budget(model: &Model, learning_rate: Option<f64>) -> Result<Budget, PredictError> {
     let p = predict(model, &Options::default())?;
     let law = distribution(model, &p)?;

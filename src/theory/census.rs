@@ -1,4 +1,15 @@
-//! Counting what a number format would lose of numbers that exist.
+//! Counting what a number format would lose of numbers that exist. Exact.
+//!
+//! ```
+//! use isometer::network::NumberFormat;
+//! use isometer::theory::census::Census;
+//!
+//! // 1e-9 rounds to zero in f16, 1e-6 is subnormal there, 1e5 overflows
+//! let c: Census = [1.0, 1e-9, 1e-6, 1e5, 0.0].into_iter().collect();
+//! let lost = c.lost(NumberFormat::F16);
+//! assert_eq!((lost.zero, lost.subnormal, lost.overflow), (1, 1, 1));
+//! assert_eq!((c.share_lost(NumberFormat::F16), c.share_lost(NumberFormat::F32)), (0.5, 0.0));
+//! ```
 
 use crate::network::NumberFormat;
 use crate::theory::precision::LayerRange;

@@ -22,6 +22,16 @@ pub struct Pair {
 /// 1997) and sine; otherwise two-dimensional quadrature, split along the kinks of both arguments.
 ///
 /// Theorem: gaussian-closed-forms.
+///
+/// # Examples
+/// ```
+/// use isometer::network::activation::Activation;
+/// use isometer::theory::correlation::pair;
+/// // uncorrelated inputs of a ReLU (gap 1): E phi phi = 1/(2 pi), E phi' phi' = 1/4
+/// let p = pair(&Activation::Relu, 1.0, 1.0);
+/// assert!((0.5 - p.deficit.value - 0.5 / std::f64::consts::PI).abs() < 1e-14);
+/// assert!((p.slopes.value - 0.25).abs() < 1e-14);
+/// ```
 pub fn pair(activation: &Activation, q: f64, gap: f64) -> Pair {
     if let Some(closed) = closed_pair(activation, q, gap) {
         return closed;
@@ -286,6 +296,15 @@ fn inverse_log(x: Average) -> Average {
 impl LengthMap {
     /// `1 - c'` and the slope after a layer whose pre-activations have variance `q` and correlation
     /// `1 - gap` (Schoenholz et al., arXiv:1611.01232, eq. 5, with `q` not necessarily fixed).
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::activation::Activation;
+    /// use isometer::theory::mean_field::LengthMap;
+    /// let he = LengthMap::new(Activation::Relu, 2.0, 0.0).unwrap();
+    /// let c = he.correlate(1.0, 1.0); // uncorrelated inputs leave with correlation 1/pi
+    /// assert!((1.0 - c.gap.value - 1.0 / std::f64::consts::PI).abs() < 1e-13);
+    /// ```
     pub fn correlate(&self, q: f64, gap: f64) -> Correlation {
         let next = self.next(q);
         let pair = pair(self.activation(), q, gap);

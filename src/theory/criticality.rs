@@ -1,4 +1,21 @@
 //! The edge of chaos: where squared gradient norms keep their mean through every layer.
+//!
+//! `chi_1 = sigma_w2 E phi'(u)^2 = 1` at a fixed point `q` of the length. ReLU has one point, `sigma_w2 = 2`; tanh
+//! a curve. Start with [`edge_of_chaos`] or [`gains`]. Width to infinity; closed form or quadrature, with its
+//! error.
+//!
+//! ```
+//! use isometer::network::activation::Activation;
+//! use isometer::theory::criticality::{EdgeOfChaos, edge_at_q, edge_of_chaos};
+//! use isometer::theory::mean_field::LengthMap;
+//!
+//! let EdgeOfChaos::Homogeneous { sigma_w2 } = edge_of_chaos(&Activation::Relu) else { panic!() };
+//! assert!((sigma_w2 - 2.0).abs() < 1e-14);
+//! let e = edge_at_q(&Activation::Tanh, 0.5).unwrap();
+//! let map = LengthMap::new(Activation::Tanh, e.sigma_w2.value, e.sigma_b2.value).unwrap();
+//! assert!((map.next(0.5).value - 0.5).abs() < 1e-12); // the length stays
+//! assert!((map.chi_1(0.5).value - 1.0).abs() < 1e-12); // and so does the gradient
+//! ```
 
 use crate::network::activation::Activation;
 use crate::network::framework::{torch_gain, torch_gain_squared};
@@ -67,6 +84,13 @@ fn edge_of(q: f64, m: &Moments) -> EdgePoint {
 /// `sigma_b2 = q - sigma_w2 E phi^2`. `None` if that variance is negative beyond its error.
 ///
 /// Theorem: edge-parametrisation.
+///
+/// # Examples
+/// ```
+/// use isometer::{network::activation::Activation, theory::criticality::edge_at_q};
+/// let e = edge_at_q(&Activation::Relu, 7.0).unwrap(); // any length will do
+/// assert!((e.sigma_w2.value - 2.0).abs() < 1e-14 && e.sigma_b2.value.abs() < 1e-12);
+/// ```
 pub fn edge_at_q(activation: &Activation, q: f64) -> Option<EdgePoint> {
     let mut point = edge_of(q, &moments(activation, q));
     if !point.sigma_w2.value.is_finite() || point.sigma_b2.value < -point.sigma_b2.error {
@@ -137,6 +161,13 @@ fn homogeneous_edge(activation: &Activation) -> Option<f64> {
 /// All parts of the edge.
 ///
 /// Theorem: edge-parametrisation.
+///
+/// # Examples
+/// ```
+/// use isometer::network::activation::Activation;
+/// use isometer::theory::criticality::{EdgeOfChaos, edge_of_chaos};
+/// assert!(matches!(edge_of_chaos(&Activation::Tanh), EdgeOfChaos::Curves(c) if c[0].0 == 0.0)); // from q = 0
+/// ```
 pub fn edge_of_chaos(activation: &Activation) -> EdgeOfChaos {
     if let Some(sigma_w2) = homogeneous_edge(activation) {
         return EdgeOfChaos::Homogeneous { sigma_w2 };
@@ -175,6 +206,14 @@ pub fn edge_of_chaos(activation: &Activation) -> EdgeOfChaos {
 
 /// All points of the edge with this variance of the biases, by ascending `q`; homogeneous
 /// activations, whose `q` is free, have none here.
+///
+/// # Examples
+/// ```
+/// use isometer::network::activation::Activation;
+/// use isometer::theory::criticality::edge_at_bias;
+/// let e = edge_at_bias(&Activation::Tanh, 0.05);
+/// assert!(e.len() == 1 && e[0].sigma_w2.value > 1.7 && e[0].sigma_w2.value < 1.8);
+/// ```
 pub fn edge_at_bias(activation: &Activation, sigma_b2: f64) -> Vec<EdgePoint> {
     if activation.slopes().is_some() {
         return Vec::new();
@@ -204,6 +243,13 @@ pub fn edge_at_bias(activation: &Activation, sigma_b2: f64) -> Vec<EdgePoint> {
 /// Points where `chi_1 = chi_parallel = 1` at `q > 0`: the length is held to second order too
 /// (Roberts, Yaida and Hanin 2022, section 5.3). Empty for homogeneous activations, where it holds
 /// at every length, and for those like tanh that have it at `q = 0` only.
+///
+/// # Examples
+/// ```
+/// use isometer::{network::activation::Activation, theory::criticality::half_stable};
+/// assert!(half_stable(&Activation::Tanh).is_empty()); // it has one at q = 0 only
+/// assert!(!half_stable(&Activation::Gelu).is_empty());
+/// ```
 pub fn half_stable(activation: &Activation) -> Vec<EdgePoint> {
     if activation.slopes().is_some() {
         return Vec::new();
@@ -235,6 +281,16 @@ pub struct CriticalAlpha {
 /// Every `alpha > 0` such that weights of variance `alpha^2 sigma_w2` give `chi_1 = 1` at a fixed
 /// point of the length; biases are not multiplied. Empty if there is none. Means of squares at
 /// infinite width.
+///
+/// # Examples
+/// ```
+/// use isometer::network::activation::Activation;
+/// use isometer::theory::criticality::critical_alphas;
+/// use isometer::theory::mean_field::LengthMap;
+/// // sigma_w2 = 8 is four times the critical 2 of ReLU
+/// let found = critical_alphas(&LengthMap::new(Activation::Relu, 8.0, 0.0).unwrap());
+/// assert!((found[0].alpha.value - 0.5).abs() < 1e-12);
+/// ```
 pub fn critical_alphas(map: &LengthMap) -> Vec<CriticalAlpha> {
     if map.sigma_w2() == 0.0 {
         return Vec::new();
@@ -296,6 +352,17 @@ pub struct AtGain {
 }
 
 /// Gains at pre-activation variance `q > 0`.
+///
+/// # Examples
+/// ```
+/// use isometer::network::activation::Activation;
+/// use isometer::theory::criticality::gains;
+/// let g = gains(&Activation::Relu, 1.0);
+/// assert!((g.forward.value - 2f64.sqrt()).abs() < 1e-14 && (g.backward.value - 2f64.sqrt()).abs() < 1e-14);
+/// // tanh: what PyTorch recommends, 5/3, is not what keeps variance 1
+/// let t = gains(&Activation::Tanh, 1.0);
+/// assert!((t.torch.unwrap().gain - 5.0 / 3.0).abs() < 1e-15 && t.forward.value < 1.6);
+/// ```
 pub fn gains(activation: &Activation, q: f64) -> Gains {
     let m = moments(activation, q);
     let w = Average::closed_form(q).over(m.second);

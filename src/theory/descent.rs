@@ -1,5 +1,21 @@
 //! Whether gradient descent on a quadratic converges, overshoots or diverges: exact statements about the product of
 //! learning rate and curvature, decided without rounding for plain descent.
+//!
+//! Start with [`judge`] for a learning rate, [`converging_below`] for the limit of all of them.
+//!
+//! ```
+//! use isometer::linalg::symmetric::Signed;
+//! use isometer::theory::descent::{Outcome, Regime, converging_below, judge};
+//! use isometer::theory::optimisation::Method;
+//!
+//! let (flat, steep) = (Signed::point(0.5), Signed::point(4.0));
+//! let limit = converging_below(Method::GradientDescent, steep).unwrap();
+//! assert!(limit.lo <= 0.5 && 0.5 <= limit.hi); // 2/4
+//! let j = judge(Method::GradientDescent, 0.4, flat, steep).unwrap();
+//! assert_eq!(j.outcome, Outcome::Overshoots); // 1 - 0.4 * 4 = -0.6
+//! assert!((j.rate - 0.8).abs() < 1e-12); // and the flat direction, 1 - 0.2, is the slow one
+//! assert_eq!(Regime::of(0.5, 4.0), Regime::Bounces);
+//! ```
 
 use crate::linalg::condition::{ConditionError, ConditionOptions, Effort, condition};
 use crate::linalg::symmetric::{Extremes, Signed};
@@ -29,6 +45,14 @@ pub enum Regime {
 impl Regime {
     /// The regime of a learning rate above zero at one curvature, decided without rounding: a fused
     /// multiply-add has the sign of the exact result. Theorem: overshoot-interval.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::theory::descent::Regime;
+    /// let of = |lambda| Regime::of(0.5, lambda);
+    /// assert_eq!((of(-1.0), of(0.0), of(1.0), of(2.0)), (Regime::Escapes, Regime::Flat, Regime::Approaches, Regime::Exact));
+    /// assert_eq!((of(3.0), of(4.0), of(5.0)), (Regime::Overshoots, Regime::Bounces, Regime::Diverges));
+    /// ```
     pub fn of(step: f64, lambda: f64) -> Regime {
         use std::cmp::Ordering::{Equal, Greater, Less};
         let against = |x: f64| step.mul_add(lambda, -x).total_cmp(&0.0);
@@ -91,6 +115,14 @@ pub struct Judgement {
 ///
 /// # Errors
 /// [`OptimisationError`] for curvature or momentum out of range.
+///
+/// # Examples
+/// ```
+/// use isometer::linalg::symmetric::Signed;
+/// use isometer::theory::{descent::converging_below, optimisation::Method};
+/// let limit = converging_below(Method::HeavyBall { beta: 0.5 }, Signed::point(4.0)).unwrap();
+/// assert!(limit.lo <= 0.75 && 0.75 <= limit.hi); // 2 (1 + beta) / lambda
+/// ```
 pub fn converging_below(method: Method, largest: Signed) -> Result<Signed, OptimisationError> {
     Ok(Signed {
         value: method.largest_step(largest.value)?,
@@ -103,6 +135,14 @@ pub fn converging_below(method: Method, largest: Signed) -> Result<Signed, Optim
 ///
 /// # Errors
 /// [`OptimisationError::Curvature`].
+///
+/// # Examples
+/// ```
+/// use isometer::linalg::symmetric::Signed;
+/// use isometer::theory::descent::overshooting_above;
+/// let limit = overshooting_above(Signed::point(4.0)).unwrap();
+/// assert!(limit.lo <= 0.25 && 0.25 <= limit.hi && limit.hi - limit.lo < 1e-15);
+/// ```
 pub fn overshooting_above(largest: Signed) -> Result<Signed, OptimisationError> {
     let twice = converging_below(Method::GradientDescent, largest)?;
     Ok(Signed {
@@ -125,6 +165,14 @@ fn outward(x: f64, largest: Signed, towards: i32) -> f64 {
 ///
 /// # Errors
 /// [`OptimisationError`] for momentum, or a learning rate that is not positive and finite.
+///
+/// # Examples
+/// ```
+/// use isometer::linalg::symmetric::Signed;
+/// use isometer::theory::{descent::{Outcome, judge}, optimisation::Method};
+/// let of = |step| judge(Method::GradientDescent, step, Signed::point(1.0), Signed::point(4.0)).unwrap().outcome;
+/// assert_eq!((of(0.2), of(0.4), of(0.6)), (Outcome::Converges, Outcome::Overshoots, Outcome::Diverges));
+/// ```
 pub fn judge(
     method: Method,
     step: f64,
@@ -209,6 +257,16 @@ pub enum GramError {
 ///
 /// # Errors
 /// [`GramError`].
+///
+/// # Examples
+/// ```
+/// use isometer::linalg::view::MatrixRef;
+/// use isometer::theory::descent::gram;
+/// // one column of three is zero; the others have lengths 2 and 3
+/// let a = MatrixRef::row_major(&[2.0, 0.0, 0.0, 0.0, 3.0, 0.0], 2, 3).unwrap();
+/// let g = gram(&a).unwrap();
+/// assert!(g.flat == 1 && (g.extremes.largest.value - 9.0).abs() < 1e-12);
+/// ```
 pub fn gram(a: &MatrixRef<'_>) -> Result<Gram, GramError> {
     if a.element_type().is_complex() {
         return Err(GramError::Complex);
@@ -284,6 +342,13 @@ pub fn gram(a: &MatrixRef<'_>) -> Result<Gram, GramError> {
 }
 
 /// Steps until the error has shrunk by `factor < 1`; infinite where it does not shrink.
+///
+/// # Examples
+/// ```
+/// use isometer::theory::descent::steps_to;
+/// assert!((steps_to(0.1, 1e-3) - 3.0).abs() < 1e-12);
+/// assert_eq!(steps_to(1.0, 1e-3), f64::INFINITY);
+/// ```
 pub fn steps_to(rate: f64, factor: f64) -> f64 {
     match rate {
         r if r >= 1.0 => f64::INFINITY,
@@ -294,6 +359,12 @@ pub fn steps_to(rate: f64, factor: f64) -> f64 {
 
 /// Angle in radians by which a step of SGD with weight decay turns scale-invariant weights once their norm has settled, `sqrt(2 eta lambda)` to
 /// first order in `eta lambda` (van Laarhoven, arXiv:1706.05350; Wan et al., arXiv:2006.08419).
+///
+/// # Examples
+/// ```
+/// use isometer::theory::descent::equilibrium_angle;
+/// assert!((equilibrium_angle(0.02, 0.01) - 0.02).abs() < 1e-15);
+/// ```
 pub fn equilibrium_angle(eta: f64, decay: f64) -> f64 {
     (2.0 * eta * decay).sqrt()
 }

@@ -1,4 +1,13 @@
-//! Order-to-chaos diagrams: growth of gradients over two parameters of a network.
+//! Order-to-chaos diagrams: growth of gradients over two parameters of a network. [`sigma`] has the variances as
+//! axes, [`depth_alpha`] depth and the multiplier. Width to infinity.
+//!
+//! ```
+//! use isometer::network::activation::Activation;
+//! use isometer::theory::diagram::sigma;
+//!
+//! let d = sigma(&Activation::Tanh, (Some((0.5, 4.5)), Some((0.0, 1.0))), 2, None, &|| ()).unwrap();
+//! assert!(d.values[0] < 0.0 && d.values[1] > 0.0); // ln chi_1: order on the left, chaos on the right
+//! ```
 
 use crate::network::activation::Activation;
 use crate::network::{AlphaAt, BiasLaw, Model, Normalization};
@@ -459,6 +468,16 @@ pub fn sigma(
 ///
 /// # Errors
 /// [`DiagramError`].
+///
+/// # Examples
+/// ```
+/// use isometer::network::{Model, activation::Activation};
+/// use isometer::theory::diagram::depth_alpha;
+/// let model = Model::new(vec![8, 8], Activation::Relu); // critical at alpha = 1
+/// let d = depth_alpha(&model, false, (Some((1.0, 9.0)), Some((0.1, 10.0))), 3, &|| ()).unwrap();
+/// assert_eq!((d.resolution, d.values.len()), (3, 9)); // depths 1, 5, 9; log10 alpha -1, 0, 1
+/// assert!((d.values[8] - 9.0).abs() < 4.5 && d.values[4].abs() < 1e-6);
+/// ```
 pub fn depth_alpha(
     model: &Model,
     shaped: bool,

@@ -1,5 +1,16 @@
 //! What a multiplier alpha does to a given network and to its training: powers of alpha where there are
-//! powers, and why not where there are none.
+//! powers, and why not where there are none. Start with [`effects`]; each consequence says what its power is worth.
+//!
+//! ```
+//! use isometer::network::{Model, activation::Activation};
+//! use isometer::theory::effects::effects;
+//!
+//! // bias-free ReLU is homogeneous: 3 layers and a readout make alpha^4 of the output
+//! let rows = effects(&Model::new(vec![8; 4], Activation::Relu), 10.0);
+//! let output = rows.iter().find(|e| e.what.contains("output")).unwrap();
+//! assert_eq!(output.exponent, Some(4));
+//! assert!((output.log10_factor.unwrap() - 4.0).abs() < 1e-12);
+//! ```
 
 use crate::network::{AlphaAt, BiasLaw, Model, Normalization};
 use crate::scale::Certainty;
@@ -188,6 +199,16 @@ impl Rows {
 /// on training say which hyperparameters on `W = alpha w` the run on `w` has; that holds for every
 /// network (theorem: multiplier-equivalence). Where alpha is multiplied into stored weights once, hyperparameters keep their
 /// meaning, and the rows compare steps, decay and thresholds with weights and gradients of another size.
+///
+/// # Examples
+/// ```
+/// use isometer::network::{Model, activation::Activation};
+/// use isometer::theory::effects::effects;
+/// // tanh is not homogeneous, so its output has no power of alpha
+/// let rows = effects(&Model::new(vec![8; 4], Activation::Tanh), 2.0);
+/// let output = rows.iter().find(|e| e.what.contains("output")).unwrap();
+/// assert!(output.exponent.is_none() && !output.statement.is_empty());
+/// ```
 pub fn effects(model: &Model, alpha: f64) -> Vec<Effect> {
     let powers = powers(model);
     let mut rows = Rows {

@@ -4,6 +4,18 @@
 //! variance of the logarithm of a squared gradient is `V/n` to leading order in the width. Two things
 //! fluctuate: the layer's own average of `phi'^2` over `n` units, and the variance `q` of the
 //! pre-activations that it inherits from the layers below, to which the average responds.
+//!
+//! Start with [`fluctuations`]. Asymptotic: first order in 1/width at fixed depth.
+//!
+//! ```
+//! use isometer::network::activation::Activation;
+//! use isometer::theory::fluctuation::{FluctuationLayer, fluctuations};
+//!
+//! // ReLU, known exactly: each of 10 layers of width 100 adds 5/100
+//! let layer = FluctuationLayer { width: 100, sigma_w2: 2.0, sigma_b2: 0.0 };
+//! let f = fluctuations(&Activation::Relu, 100, 1.0, &[layer; 10]).unwrap();
+//! assert!(f.ln_mean_square.abs() < 1e-12 && (f.var_ln_square - 0.5).abs() < 1e-12);
+//! ```
 
 use crate::network::activation::Activation;
 use crate::scale::Certainty;
@@ -190,6 +202,15 @@ impl Table<'_> {
 ///
 /// # Errors
 /// [`FluctuationError`] names the layer.
+///
+/// # Examples
+/// ```
+/// use isometer::network::activation::Activation;
+/// use isometer::theory::fluctuation::{FluctuationLayer, fluctuations};
+/// let layer = |width| FluctuationLayer { width, sigma_w2: 1.5, sigma_b2: 0.1 };
+/// let var = |n| fluctuations(&Activation::Tanh, n, 1.0, &[layer(n); 8]).unwrap().var_ln_square;
+/// assert!((var(100) / var(400) - 4.0).abs() < 1e-9); // of order 1/width
+/// ```
 pub fn fluctuations(
     activation: &Activation,
     input: usize,

@@ -1,4 +1,14 @@
-//! What the gains in use do: one entry for each activation.
+//! What the gains in use do: one entry for each activation. A gain is the root of `sigma_w2`, the variance of a
+//! weight times fan-in; [`survey`] sets those that keep signals or gradients beside PyTorch's.
+//!
+//! ```
+//! use isometer::network::activation::Activation;
+//! use isometer::theory::gain::survey;
+//!
+//! let all = survey(&[Activation::Relu, Activation::Linear], 1.0).unwrap();
+//! assert!(all[0].ln_gradient_at_torch.unwrap().abs() < 1e-10); // ReLU, sqrt 2: kept over 50 layers
+//! assert!((all[1].gains.forward.value - 1.0).abs() < 1e-14);
+//! ```
 
 use crate::network::activation::Activation;
 use crate::scale::Certainty;
@@ -71,6 +81,16 @@ impl ActivationGain {
 ///
 /// # Errors
 /// [`GainError::Length`].
+///
+/// # Examples
+/// ```
+/// use isometer::network::activation::Activation;
+/// use isometer::theory::gain::survey;
+/// let tanh = &survey(&[Activation::Tanh], 1.0).unwrap()[0];
+/// assert!((tanh.gains.torch.as_ref().unwrap().gain - 5.0 / 3.0).abs() < 1e-15);
+/// assert!(tanh.ln_gradient_at_torch.unwrap() > 1.0); // 50 layers at 5/3 grow
+/// assert!(survey(&[Activation::Tanh], -1.0).is_err());
+/// ```
 pub fn survey(activations: &[Activation], q: f64) -> Result<Vec<ActivationGain>, GainError> {
     if !(SMALLEST_Q..=LARGEST_Q).contains(&q) {
         return Err(GainError::Length { q });

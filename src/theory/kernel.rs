@@ -1,5 +1,16 @@
 //! Diagonals of the limiting kernels of a wide network: the Gaussian process of its outputs and
 //! the neural tangent kernel.
+//!
+//! ```
+//! use isometer::network::activation::Activation;
+//! use isometer::theory::{kernel::kernel, mean_field::LengthMap};
+//!
+//! // He-initialized ReLU: Theta' = q' + Theta, and the length stays at 2 |x|^2/n
+//! let he = LengthMap::new(Activation::Relu, 2.0, 0.0).unwrap();
+//! let k = kernel(&he, 9, 1.0);
+//! assert!((k.nngp.to_linear().unwrap() - 2.0).abs() < 1e-12);
+//! assert!((k.ntk.to_linear().unwrap() - 20.0).abs() < 1e-11);
+//! ```
 
 use crate::scale::LogScale;
 use crate::theory::mean_field::LengthMap;
@@ -20,6 +31,16 @@ pub struct Kernel {
 /// with `|x|^2 / n_0 = input_mean_square`: `q' = sigma_w2 E phi^2 + sigma_b2` and
 /// `Theta' = q' + chi Theta`, started with `Theta = q` of the first layer (Jacot et al.,
 /// arXiv:1806.07572, prop. 1 and theorem 1, with general variances).
+///
+/// # Examples
+/// ```
+/// use isometer::network::activation::Activation;
+/// use isometer::theory::{kernel::kernel, mean_field::LengthMap};
+/// // linear layers of variance 1: each of the 3 weight matrices adds 1 to the tangent kernel
+/// let k = kernel(&LengthMap::new(Activation::Linear, 1.0, 0.0).unwrap(), 2, 1.0);
+/// assert!((k.nngp.to_linear().unwrap() - 1.0).abs() < 1e-14);
+/// assert!((k.ntk.to_linear().unwrap() - 3.0).abs() < 1e-14);
+/// ```
 pub fn kernel(map: &LengthMap, hidden: usize, input_mean_square: f64) -> Kernel {
     let layers = map.profile(map.first(input_mean_square), hidden + 1);
     let part = |ln: f64| LogScale::from_ln(ln).unwrap_or(LogScale::ZERO);

@@ -9,6 +9,21 @@
 //! A product with ReLU loses rank as it deepens, so its exponents are conditional: given that the
 //! rank is at least `r`, which has probability `prod_l P(K_l >= r)`, the `K_l` are independent binomials
 //! conditioned on `K_l >= r`.
+//!
+//! Start with [`VolumeLayer::exponents`]. Exact in the limit of depth at fixed width.
+//!
+//! ```
+//! use isometer::theory::spectrum::Ensemble;
+//! use isometer::theory::lyapunov::VolumeLayer;
+//!
+//! // width 1: E ln |N(0, 1)| = -(gamma + ln 2) / 2
+//! let one = VolumeLayer::square(Ensemble::Gaussian, 1, 1.0, 1.0);
+//! assert!((one.exponents(1).unwrap()[0] + 0.6351814227307392).abs() < 1e-13);
+//! // orthogonal layers stretch every direction alike
+//! let turn = VolumeLayer::square(Ensemble::Orthogonal, 5, 4.0, 1.0);
+//! assert!(turn.exponents(5).unwrap().iter().all(|x| (x - 2f64.ln()).abs() < 1e-12));
+//! assert!(turn.ln_condition_growth(5).unwrap().abs() < 1e-12);
+//! ```
 
 use crate::scale::Certainty;
 use crate::theory::special::{binomial_weights, digamma, trigamma};
@@ -138,6 +153,14 @@ impl VolumeLayer {
     ///
     /// # Errors
     /// [`LyapunovError`] for dimensions that do not fit and parameters out of range.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::theory::{lyapunov::VolumeLayer, spectrum::Ensemble};
+    /// // one dimension of a 1 x 1 Gaussian layer: ln |z| has variance pi^2/8
+    /// let v = VolumeLayer::square(Ensemble::Gaussian, 1, 1.0, 1.0).ln_volume(1, 1).unwrap();
+    /// assert!((v.variance - std::f64::consts::PI.powi(2) / 8.0).abs() < 1e-12);
+    /// ```
     pub fn ln_volume(&self, i: usize, least: usize) -> Result<LogVolume, LyapunovError> {
         self.check(i)?;
         if least < i || least > self.width {
@@ -179,6 +202,15 @@ impl VolumeLayer {
     ///
     /// # Errors
     /// [`LyapunovError`] for `r` above the width and parameters out of range.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::theory::{lyapunov::VolumeLayer, spectrum::Ensemble};
+    /// let layer = VolumeLayer::square(Ensemble::Gaussian, 16, 1.0, 1.0);
+    /// let all = layer.exponents(16).unwrap(); // descending; their spread is the growth of ln kappa
+    /// assert!(all.windows(2).all(|w| w[0] > w[1]));
+    /// assert!((all[0] - all[15] - layer.ln_condition_growth(16).unwrap()).abs() < 1e-13);
+    /// ```
     pub fn exponents(&self, r: usize) -> Result<Vec<f64>, LyapunovError> {
         self.check(r)?;
         if self.width != self.fan_in {
@@ -203,6 +235,14 @@ impl VolumeLayer {
     ///
     /// # Errors
     /// As [`VolumeLayer::exponents`].
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::theory::{lyapunov::VolumeLayer, spectrum::Ensemble};
+    /// let relu = VolumeLayer::square(Ensemble::Gaussian, 8, 2.0, 0.5);
+    /// let (all, left) = (relu.exponents(1).unwrap(), relu.exponents_of_survivors().unwrap());
+    /// assert!(left.len() == 8 && (left[0] - all[0]).abs() < 1e-13);
+    /// ```
     pub fn exponents_of_survivors(&self) -> Result<Vec<f64>, LyapunovError> {
         (1..=self.width)
             .map(|i| Ok(self.exponents(i)?[i - 1]))
@@ -226,6 +266,14 @@ impl VolumeLayer {
 ///
 /// # Errors
 /// [`LyapunovError`] of the first layer that does not fit.
+///
+/// # Examples
+/// ```
+/// use isometer::theory::{spectrum::Ensemble, lyapunov::{VolumeLayer, ln_volume}};
+/// let layer = VolumeLayer::square(Ensemble::Orthogonal, 3, 4.0, 1.0); // twice a rotation
+/// let area = ln_volume(2, &[layer, layer]).unwrap();
+/// assert!((area.mean - 4.0 * 2f64.ln()).abs() < 1e-12 && area.variance.abs() < 1e-12);
+/// ```
 pub fn ln_volume(i: usize, layers: &[VolumeLayer]) -> Result<LogVolume, LyapunovError> {
     let mut total = LogVolume {
         mean: 0.0,
@@ -243,6 +291,13 @@ pub fn ln_volume(i: usize, layers: &[VolumeLayer]) -> Result<LogVolume, Lyapunov
 ///
 /// # Errors
 /// [`LyapunovError`] for parameters out of range; slope zero gives `-inf`.
+///
+/// # Examples
+/// ```
+/// use isometer::theory::{spectrum::Ensemble, lyapunov::{VolumeLayer, mean_ln_det}};
+/// let layer = VolumeLayer::square(Ensemble::Orthogonal, 3, 4.0, 1.0);
+/// assert!((mean_ln_det(&layer, (1.0, 1.0), 2).unwrap() - 6.0 * 4f64.ln()).abs() < 1e-12);
+/// ```
 pub fn mean_ln_det(
     layer: &VolumeLayer,
     (below, above): (f64, f64),
@@ -265,6 +320,14 @@ pub fn mean_ln_det(
 ///
 /// # Errors
 /// [`LyapunovError::Variance`].
+///
+/// # Examples
+/// ```
+/// use isometer::scale::Certainty;
+/// use isometer::theory::{spectrum::Ensemble, lyapunov::ln_growth_of_tied_weights};
+/// let (ln, worth) = ln_growth_of_tied_weights(Ensemble::Orthogonal, 4.0).unwrap();
+/// assert!((ln - 2f64.ln()).abs() < 1e-15 && worth == Certainty::Exact);
+/// ```
 pub fn ln_growth_of_tied_weights(
     ensemble: Ensemble,
     sigma_w2: f64,

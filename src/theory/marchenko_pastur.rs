@@ -4,10 +4,28 @@
 //! variance `s^2`, the singular values divided by `s sqrt(m)` fill the interval `[1 - sqrt(q), 1 + sqrt(q)]`, `q = n/m`, with the
 //! law below as both sides grow; the extreme ones converge to its ends (Bai and Yin 1993, four moments).
 //! Theorem: marchenko-pastur.
+//!
+//! ```
+//! use isometer::theory::marchenko_pastur::MarchenkoPastur;
+//!
+//! // a square matrix: the quarter circle on [0, 2], of density sqrt(4 - x^2)/pi
+//! let law = MarchenkoPastur::new(100, 100).unwrap();
+//! let below_one = 1.0 / 3.0 + 3f64.sqrt() / (2.0 * std::f64::consts::PI);
+//! assert!((law.upper() - 2.0).abs() < 1e-15 && (law.cdf(1.0) - below_one).abs() < 1e-12);
+//! ```
 
 use std::f64::consts::PI;
 
 /// The limiting law for one shape.
+///
+/// # Examples
+/// ```
+/// use isometer::theory::marchenko_pastur::MarchenkoPastur;
+/// let law = MarchenkoPastur::new(400, 100).unwrap(); // q = 1/4: from 1/2 to 3/2
+/// assert!((law.lower() - 0.5).abs() < 1e-15 && (law.upper() - 1.5).abs() < 1e-15);
+/// assert!(law.cdf(0.5) < 1e-12 && (law.cdf(1.5) - 1.0).abs() < 1e-12);
+/// assert!((law.quantile(law.cdf(1.1)) - 1.1).abs() < 1e-9);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MarchenkoPastur {
     /// `min(m, n) / max(m, n)`, in `(0, 1]`.
@@ -76,6 +94,15 @@ impl MarchenkoPastur {
 
     /// Largest distance between [`cdf`](MarchenkoPastur::cdf) and the empirical one of singular values in the unit
     /// `s sqrt(max(m, n))`, largest first (Kolmogorov's distance).
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::theory::marchenko_pastur::MarchenkoPastur;
+    /// let law = MarchenkoPastur::new(100, 100).unwrap();
+    /// let values: Vec<f64> = (0..100).rev().map(|k| law.quantile((f64::from(k) + 0.5) / 100.0)).collect();
+    /// assert!((law.distance(&values) - 0.005).abs() < 1e-6); // its own quantiles
+    /// assert!(law.distance(&[2.0; 100]) > 0.9);
+    /// ```
     pub fn distance(&self, values: &[f64]) -> f64 {
         let n = values.len() as f64;
         values

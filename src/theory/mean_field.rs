@@ -3,6 +3,23 @@
 //! With weights of variance `sigma_w2 / fan_in` and biases of variance `sigma_b2`, the variance of
 //! the pre-activations passes from layer to layer as `q' = sigma_w2 E phi(sqrt(q) z)^2 + sigma_b2`
 //! when the width is infinite (Poole et al., arXiv:1606.05340, eq. 3). `chi` acts on squared norms.
+//!
+//! Start with [`LengthMap`]: [`LengthMap::chi_1`] is the growth of gradients at a length, [`LengthMap::limit`]
+//! where depth leads.
+//!
+//! ```
+//! use isometer::network::activation::Activation;
+//! use isometer::theory::mean_field::{LengthMap, Limit};
+//!
+//! // He: every length is kept, and so is the squared gradient
+//! let he = LengthMap::new(Activation::Relu, 2.0, 0.0).unwrap();
+//! assert!((he.next(3.0).value - 3.0).abs() < 1e-14);
+//! assert!(matches!(he.limit(3.0), Limit::Every(chi) if (chi.value - 1.0).abs() < 1e-14));
+//! // tanh at sigma_w2 = 0.5: signals die, and gradients with them, by 1/2 a layer
+//! let tanh = LengthMap::new(Activation::Tanh, 0.5, 0.0).unwrap();
+//! let Limit::Fixed(point) = tanh.limit(1.0) else { panic!() };
+//! assert!(point.q.value == 0.0 && (point.chi_1.value - 0.5).abs() < 1e-12);
+//! ```
 
 use thiserror::Error;
 

@@ -4,6 +4,17 @@
 //! positively homogeneous network everything is a power of alpha ([`scaling`]). *Reparametrising*: the same
 //! function written as `W = alpha w` with `w` stored ([`Optimizer::equivalent`]): training `w` is training `W` with
 //! other hyperparameters (Yang and Hu, arXiv:2011.14522).
+//!
+//! ```
+//! use isometer::theory::multiplier::{Optimizer, Placement, scaling};
+//!
+//! // alpha outside each of 3 weight matrices; the gradient of the first
+//! let s = scaling(Placement::Multiplier, 3, 1);
+//! assert_eq!((s.output, s.input_gradient, s.effective_gradient, s.stored_gradient), (3, 3, 2, 3));
+//! // training w in W = alpha w with SGD is training W at alpha^2 the learning rate; Adam feels alpha
+//! assert_eq!(Optimizer::Sgd.equivalent().learning_rate, 2);
+//! assert_eq!(Optimizer::Adam.equivalent().learning_rate, 1);
+//! ```
 
 use crate::theory::special::digamma;
 
@@ -35,6 +46,14 @@ pub struct Scaling {
 /// Powers of alpha in signals and in the gradients of weight matrix `layer` (from 1); gradients are
 /// evaluated at the scaled weights. With biases, or activations that are not homogeneous, there is no such law.
 /// Theorem: multiplier-powers.
+///
+/// # Examples
+/// ```
+/// use isometer::theory::multiplier::{Placement, scaling};
+/// // stored weights of layer 2 of 3 multiplied: its own gradient does not see the factor
+/// let s = scaling(Placement::Layer(2), 3, 2);
+/// assert_eq!((s.output, s.input_gradient, s.stored_gradient), (1, 1, 0));
+/// ```
 pub fn scaling(placement: Placement, layers: usize, layer: usize) -> Scaling {
     let all = layers as i64;
     match placement {
@@ -140,6 +159,14 @@ impl Optimizer {
 
     /// The run on `W = alpha w`, `alpha > 0`, that repeats a run on `w`: same function at every step. Exact; the trust ratio of
     /// LARS and LAMB as published, without a floor or clamp. Theorem: multiplier-equivalence.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::theory::multiplier::Optimizer;
+    /// let adam = Optimizer::Adam.equivalent();
+    /// assert_eq!((adam.learning_rate, adam.epsilon), (1, -1));
+    /// assert_eq!(Optimizer::Lars.equivalent().learning_rate, 0); // a trust ratio forgets the scale
+    /// ```
     pub fn equivalent(self) -> Equivalent {
         let learning_rate = match self {
             Optimizer::Sgd | Optimizer::Momentum => 2,
@@ -172,6 +199,13 @@ impl Optimizer {
     }
 
     /// The table of what writing a layer as `W = alpha w` does to training.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::theory::multiplier::Optimizer;
+    /// let rows = Optimizer::Sgd.consequences(0.5);
+    /// assert!(rows.iter().all(|r| (r.factor - 0.5f64.powi(r.exponent)).abs() < 1e-12));
+    /// ```
     pub fn consequences(self, alpha: f64) -> Vec<Consequence> {
         let e = self.equivalent();
         let row = |quantity, exponent, statement| Consequence {
@@ -243,7 +277,14 @@ impl Optimizer {
 pub const SCALE_INVARIANT: (i32, i32, i32) = (0, -1, -2);
 
 /// The alpha at which a squared norm that grows by `e^ln_square_per_layer` at alpha 1 stands still, for homogeneous
-/// networks with one factor alpha in each layer. Mean-square or typical, as the growth is.
+/// networks with one factor alpha in each layer: `exp(-ln_square_per_layer / 2)`. Mean-square or typical, as the
+/// growth is.
+///
+/// # Examples
+/// ```
+/// use isometer::theory::multiplier::critical_alpha;
+/// assert!((critical_alpha(4f64.ln()) - 0.5).abs() < 1e-15);
+/// ```
 pub fn critical_alpha(ln_square_per_layer: f64) -> f64 {
     (-0.5 * ln_square_per_layer).exp()
 }
@@ -251,6 +292,13 @@ pub fn critical_alpha(ln_square_per_layer: f64) -> f64 {
 /// Critical alpha of products of `n x n` matrices of independent standard Gaussian entries: `(typical, mean_square)`,
 /// `exp(-(ln 2 + digamma(n/2))/2)` and `1/sqrt(n)`. The typical one is the larger: between them the mean square explodes
 /// while almost every norm dies. Exact; NaN for `n = 0`.
+///
+/// # Examples
+/// ```
+/// use isometer::theory::multiplier::critical_alpha_of_gaussian_product;
+/// let (typical, mean_square) = critical_alpha_of_gaussian_product(4);
+/// assert!((mean_square - 0.5).abs() < 1e-15 && (typical - 0.57236).abs() < 1e-4);
+/// ```
 pub fn critical_alpha_of_gaussian_product(n: usize) -> (f64, f64) {
     let n = n as f64;
     (
@@ -305,6 +353,16 @@ pub enum WithinFactorError {
 ///
 /// # Errors
 /// [`WithinFactorError`].
+///
+/// # Examples
+/// ```
+/// use isometer::theory::multiplier::alpha_within_factor;
+/// // a squared norm with a uniform logarithm between -1 and 1: alpha = 1 keeps all of it within e^(1/2)
+/// let cdf = |x: f64| ((x + 1.0) / 2.0).clamp(0.0, 1.0);
+/// let found = alpha_within_factor(4, 2.0, 0.9, 0.0, cdf).unwrap();
+/// let (from, to) = found.interval.unwrap();
+/// assert!(from < 1.0 && 1.0 < to && (found.best_probability - 1.0).abs() < 1e-9);
+/// ```
 pub fn alpha_within_factor(
     layers: usize,
     factor: f64,

@@ -1,7 +1,20 @@
 //! Gradient growth of wide networks with batch, layer and RMS normalization at initialization.
 //!
 //! Growth is of the mean squared gradient norm, per layer, at infinite width and at the fixed point;
-//! normalizations have gain 1, shift 0 and no epsilon.
+//! normalizations have gain 1, shift 0 and no epsilon. Start with [`growth`].
+//!
+//! ```
+//! use isometer::network::activation::Activation;
+//! use isometer::theory::mean_field::LengthMap;
+//! use isometer::theory::normalization::{Normalization, Position, growth};
+//!
+//! let relu = LengthMap::new(Activation::Relu, 5.0, 0.0).unwrap();
+//! let of = |n| growth(&relu, n, Position::Before).unwrap().value;
+//! assert!((of(Normalization::Rms) - 1.0).abs() < 1e-14); // whatever sigma_w2
+//! // batch normalization makes gradients explode: pi/(pi - 1) a layer
+//! let pi = std::f64::consts::PI;
+//! assert!((of(Normalization::Batch(None)) - pi / (pi - 1.0)).abs() < 1e-12);
+//! ```
 
 use thiserror::Error;
 
@@ -72,6 +85,18 @@ pub enum Normalization {
 /// See [`NormalizationError`].
 ///
 /// Theorems: layer-norm-growth, batch-norm-growth.
+///
+/// # Examples
+/// ```
+/// use isometer::network::activation::Activation;
+/// use isometer::theory::mean_field::LengthMap;
+/// use isometer::theory::normalization::{Normalization, NormalizationError, Position, growth};
+/// let linear = LengthMap::new(Activation::Linear, 3.0, 0.0).unwrap();
+/// let layer = growth(&linear, Normalization::Layer, Position::Before).unwrap();
+/// assert!((layer.value - 1.0).abs() < 1e-14);
+/// let batch = growth(&linear, Normalization::Batch(Some(2)), Position::Before);
+/// assert!(matches!(batch, Err(NormalizationError::BatchTooSmall { batch: 2 })));
+/// ```
 pub fn growth(
     map: &LengthMap,
     normalization: Normalization,
@@ -238,6 +263,12 @@ fn pair<const N: usize>(
 /// `chi2_{n-1} / chi2_n`. `None` for `n <= 2`, where it is infinite.
 ///
 /// Theorem: rms-norm-linear-law.
+///
+/// # Examples
+/// ```
+/// use isometer::theory::normalization::rms_linear_mean_square;
+/// assert_eq!((rms_linear_mean_square(5), rms_linear_mean_square(2)), (Some(4.0 / 3.0), None));
+/// ```
 pub fn rms_linear_mean_square(n: usize) -> Option<f64> {
     (n > 2).then(|| (n as f64 - 1.0) / (n as f64 - 2.0))
 }
@@ -245,6 +276,12 @@ pub fn rms_linear_mean_square(n: usize) -> Option<f64> {
 /// Weights before a normalization multiplied by `scale`: the gradient with respect to them is
 /// multiplied by `1/scale` and the step they feel, relative to their size, by `1/scale^2`
 /// (homogeneity of degree 0; van Laarhoven, arXiv:1706.05350). Theorem: scale-invariance.
+///
+/// # Examples
+/// ```
+/// use isometer::theory::normalization::scale_invariant_factors;
+/// assert_eq!(scale_invariant_factors(2.0), (0.5, 0.25));
+/// ```
 pub fn scale_invariant_factors(scale: f64) -> (f64, f64) {
     (scale.recip(), scale.powi(-2))
 }

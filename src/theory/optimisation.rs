@@ -2,6 +2,15 @@
 //!
 //! Curvatures are eigenvalues of the Hessian. For a deep linear network with squared loss the
 //! Gauss-Newton Hessian is `J^T J`, so its condition number is that of `J`, squared.
+//!
+//! ```
+//! use isometer::theory::optimisation::{best_gradient_descent, best_heavy_ball};
+//!
+//! // kappa = 9: (k - 1)/(k + 1) against (sqrt k - 1)/(sqrt k + 1)
+//! assert!((best_gradient_descent(1.0, 9.0).unwrap().rate - 0.8).abs() < 1e-14);
+//! let ball = best_heavy_ball(1.0, 9.0).unwrap();
+//! assert!((ball.rate - 0.5).abs() < 1e-14 && (ball.step - 0.25).abs() < 1e-14);
+//! ```
 
 /// Why there is no answer.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
@@ -72,6 +81,13 @@ impl Method {
     ///
     /// # Errors
     /// [`OptimisationError`] for curvature or momentum out of range.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::theory::optimisation::Method;
+    /// assert_eq!(Method::GradientDescent.largest_step(4.0).unwrap(), 0.5);
+    /// assert_eq!(Method::HeavyBall { beta: 0.5 }.largest_step(4.0).unwrap(), 0.75);
+    /// ```
     pub fn largest_step(self, lambda_max: f64) -> Result<f64, OptimisationError> {
         curvatures(lambda_max, lambda_max)?;
         let beta = self.beta()?;
@@ -87,6 +103,13 @@ impl Method {
     ///
     /// # Errors
     /// [`OptimisationError::Momentum`].
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::theory::optimisation::Method;
+    /// assert!(Method::GradientDescent.oscillates(0.4, 3.0).unwrap()); // 1 - 1.2 < 0
+    /// assert!(!Method::GradientDescent.oscillates(0.3, 3.0).unwrap());
+    /// ```
     pub fn oscillates(self, step: f64, lambda: f64) -> Result<bool, OptimisationError> {
         let (trace, determinant) = self.polynomial(step, lambda)?;
         Ok(trace < 0.0 || 0.25 * trace * trace < determinant)
@@ -108,6 +131,13 @@ impl Method {
     ///
     /// # Errors
     /// [`OptimisationError::Momentum`].
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::theory::optimisation::Method;
+    /// assert!((Method::GradientDescent.radius(0.1, 3.0).unwrap() - 0.7).abs() < 1e-15);
+    /// assert!((Method::HeavyBall { beta: 0.81 }.radius(0.5, 1.0).unwrap() - 0.9).abs() < 1e-12); // sqrt beta
+    /// ```
     pub fn radius(self, step: f64, lambda: f64) -> Result<f64, OptimisationError> {
         let (trace, determinant) = self.polynomial(step, lambda)?;
         let discriminant = 0.25 * trace * trace - determinant;
@@ -140,6 +170,14 @@ pub struct Tuned {
 
 impl Tuned {
     /// Steps until the error has shrunk by `factor < 1`, asymptotically; 0 when one step is exact.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::theory::optimisation::{best_gradient_descent, best_heavy_ball};
+    /// let steps = |k: f64| (best_gradient_descent(1.0, k).unwrap().steps(1e-6), best_heavy_ball(1.0, k).unwrap().steps(1e-6));
+    /// let (plain, ball) = steps(1e4); // in proportion to kappa, and to its root
+    /// assert!((plain / ball - 100.0).abs() < 0.1);
+    /// ```
     pub fn steps(&self, factor: f64) -> f64 {
         if self.rate == 0.0 {
             return 0.0;
@@ -154,6 +192,14 @@ impl Tuned {
 ///
 /// # Errors
 /// [`OptimisationError::Curvature`].
+///
+/// # Examples
+/// ```
+/// use isometer::theory::optimisation::best_gradient_descent;
+/// let best = best_gradient_descent(1.0, 3.0).unwrap();
+/// assert!((best.step - 0.5).abs() < 1e-15 && (best.rate - 0.5).abs() < 1e-15);
+/// assert!((best.steps(0.125) - 3.0).abs() < 1e-12);
+/// ```
 pub fn best_gradient_descent(smallest: f64, largest: f64) -> Result<Tuned, OptimisationError> {
     curvatures(smallest, largest)?;
     Ok(Tuned {
@@ -168,6 +214,15 @@ pub fn best_gradient_descent(smallest: f64, largest: f64) -> Result<Tuned, Optim
 ///
 /// # Errors
 /// [`OptimisationError::Curvature`].
+///
+/// # Examples
+/// ```
+/// use isometer::theory::optimisation::{Method, best_heavy_ball};
+/// let best = best_heavy_ball(1.0, 9.0).unwrap();
+/// assert!((best.rate - 0.5).abs() < 1e-14);
+/// let Method::HeavyBall { beta } = best.method else { panic!() };
+/// assert!((beta - 0.25).abs() < 1e-14); // the square of the rate
+/// ```
 pub fn best_heavy_ball(smallest: f64, largest: f64) -> Result<Tuned, OptimisationError> {
     curvatures(smallest, largest)?;
     let (a, b) = (smallest.sqrt(), largest.sqrt());
@@ -183,6 +238,13 @@ pub fn best_heavy_ball(smallest: f64, largest: f64) -> Result<Tuned, Optimisatio
 ///
 /// # Errors
 /// [`OptimisationError::Curvature`].
+///
+/// # Examples
+/// ```
+/// use isometer::theory::optimisation::standard_nesterov;
+/// let n = standard_nesterov(1.0, 4.0).unwrap();
+/// assert!((n.step - 0.25).abs() < 1e-15 && (n.rate - 0.5).abs() < 1e-15); // 1 - 1/sqrt 4
+/// ```
 pub fn standard_nesterov(smallest: f64, largest: f64) -> Result<Tuned, OptimisationError> {
     curvatures(smallest, largest)?;
     let (a, b) = (smallest.sqrt(), largest.sqrt());
@@ -210,6 +272,13 @@ fn not_negative(what: &'static str, value: f64) -> Result<f64, OptimisationError
 ///
 /// # Errors
 /// [`OptimisationError::Negative`] names the argument.
+///
+/// # Examples
+/// ```
+/// use isometer::theory::optimisation::lars_trust_ratio;
+/// assert!((lars_trust_ratio(2.0, 0.5, 0.25, 0.001).unwrap() - 0.002).abs() < 1e-15);
+/// assert_eq!(lars_trust_ratio(0.0, 0.5, 0.0, 0.001).unwrap(), 1.0);
+/// ```
 pub fn lars_trust_ratio(
     weight_norm: f64,
     gradient_norm: f64,
@@ -232,6 +301,12 @@ pub fn lars_trust_ratio(
 ///
 /// # Errors
 /// [`OptimisationError::Negative`] names the argument.
+///
+/// # Examples
+/// ```
+/// use isometer::theory::optimisation::lamb_trust_ratio;
+/// assert_eq!(lamb_trust_ratio(2.0, 4.0).unwrap(), 0.5);
+/// ```
 pub fn lamb_trust_ratio(weight_norm: f64, update_norm: f64) -> Result<f64, OptimisationError> {
     let w = not_negative("norm of the weights", weight_norm)?;
     let u = not_negative("norm of the update", update_norm)?;
@@ -244,6 +319,12 @@ pub fn lamb_trust_ratio(weight_norm: f64, update_norm: f64) -> Result<f64, Optim
 ///
 /// # Errors
 /// [`OptimisationError::Negative`] names the argument.
+///
+/// # Examples
+/// ```
+/// use isometer::theory::optimisation::clipping_factor;
+/// assert_eq!((clipping_factor(10.0, 1.0).unwrap(), clipping_factor(0.5, 1.0).unwrap()), (0.1, 1.0));
+/// ```
 pub fn clipping_factor(gradient_norm: f64, threshold: f64) -> Result<f64, OptimisationError> {
     let g = not_negative("norm of the gradient", gradient_norm)?;
     let c = not_negative("threshold", threshold)?;

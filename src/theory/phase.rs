@@ -1,4 +1,14 @@
 //! A table of the moments of an activation, for pictures that need many length maps.
+//!
+//! ```
+//! use isometer::network::activation::Activation;
+//! use isometer::theory::{mean_field::{LengthMap, Limit}, phase::PhaseTable};
+//!
+//! let cell = PhaseTable::new(&Activation::Tanh).cell(2.0, 0.1);
+//! let map = LengthMap::new(Activation::Tanh, 2.0, 0.1).unwrap();
+//! let Limit::Fixed(point) = map.limit(1.0) else { panic!() };
+//! assert!((cell.chi_1 / point.chi_1.value - 1.0).abs() < 1e-4); // the table against the map
+//! ```
 
 use crate::network::activation::Activation;
 use crate::theory::averages::moments;
@@ -9,6 +19,15 @@ const HIGHEST: f64 = 24.0;
 const PER_NAT: usize = 24;
 
 /// `E phi^2` and `E phi'^2` as cubic interpolants in `ln q`.
+///
+/// # Examples
+/// ```
+/// use isometer::network::activation::Activation;
+/// use isometer::theory::phase::PhaseTable;
+/// let table = PhaseTable::new(&Activation::Tanh);
+/// assert!(table.cell(0.5, 0.0).chi_1 < 1.0 && table.cell(4.0, 0.0).chi_1 > 1.0); // order, chaos
+/// assert!(table.error() < 1e-6);
+/// ```
 #[derive(Clone, Debug)]
 pub struct PhaseTable {
     /// `(second, slope)` at the nodes.

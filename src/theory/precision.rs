@@ -2,6 +2,23 @@
 //!
 //! Rounding is to nearest with ties to even. Magnitudes are natural logarithms; growth is per
 //! squared norm and layer, thresholds are for single numbers.
+//!
+//! ```
+//! use isometer::network::NumberFormat;
+//! use isometer::theory::precision::{Direction, LayerRange, LossScale, Subnormals, depth_to_threshold, loss_scale};
+//!
+//! let (half, bit) = (NumberFormat::F16, 2f64.ln());
+//! // squares fall by 4 a layer: from 1 to half of f16's smallest number, 2^-25, in 25 layers
+//! let depth = depth_to_threshold(0.0, -2.0 * bit, half.ln_zero_threshold(Subnormals::Kept)).unwrap();
+//! assert!((depth - 25.0).abs() < 1e-12);
+//! // one layer at 2^-30, one at 1: any S between 2^5 and 2^16
+//! let at = |log2: f64| LayerRange { ln_min: log2 * bit, ln_max: log2 * bit };
+//! let LossScale::Fits { above_log2, below_log2, .. } = loss_scale(&[at(-30.0), at(0.0)], half, Subnormals::Kept)
+//! else { panic!() };
+//! assert!((above_log2 - 5.0).abs() < 1e-9 && (below_log2 - 16.0).abs() < 1e-3);
+//! // in bf16 a weight of 1 does not notice steps of 2^-8
+//! assert_eq!(NumberFormat::Bf16.lost_step(1.0, Direction::Increase).step, 2f64.powi(-8));
+//! ```
 
 use crate::network::NumberFormat;
 use crate::theory::quadrature::{Average, integrate};
@@ -73,6 +90,15 @@ impl NumberFormat {
     }
 
     /// The number of the format nearest to `x`, ties to even. Theorem: ties-to-even-thresholds.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::NumberFormat;
+    /// use isometer::theory::precision::Subnormals;
+    /// let x = 2f64.powi(-20); // subnormal in f16
+    /// assert_eq!(NumberFormat::F16.round(x, Subnormals::Kept), x);
+    /// assert_eq!(NumberFormat::F16.round(x, Subnormals::Flushed), 0.0);
+    /// ```
     pub fn round(self, x: f64, subnormals: Subnormals) -> f64 {
         let rounded = self.nearest(x);
         if subnormals == Subnormals::Flushed && rounded.abs() < exp2(self.log2_smallest_normal()) {
@@ -85,6 +111,14 @@ impl NumberFormat {
     ///
     /// Half the spacing on that side: just above a power of two it is twice that just below.
     /// Theorem: lost-updates.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::NumberFormat;
+    /// use isometer::theory::precision::Direction;
+    /// let step = |d| NumberFormat::F32.lost_step(1.0, d).step;
+    /// assert_eq!((step(Direction::Increase), step(Direction::Decrease)), (2f64.powi(-24), 2f64.powi(-25)));
+    /// ```
     pub fn lost_step(self, w: f64, direction: Direction) -> LostStep {
         let w = self.round(w, Subnormals::Kept);
         let outward = (w >= 0.0) == (direction == Direction::Increase);
@@ -105,6 +139,13 @@ impl NumberFormat {
 ///
 /// In mean-square terms give the root mean square and `ln chi`; in typical terms the mean of the logarithm.
 /// The two differ: chi = 1 never underflows in the mean, but at finite width every typical gradient does.
+///
+/// # Examples
+/// ```
+/// use isometer::theory::precision::depth_to_threshold;
+/// assert_eq!(depth_to_threshold(0.0, -2.0, -10.0), Some(10.0));
+/// assert_eq!(depth_to_threshold(0.0, 2.0, -10.0), None); // grows: never
+/// ```
 pub fn depth_to_threshold(
     ln_start: f64,
     ln_square_per_layer: f64,
@@ -125,6 +166,14 @@ pub fn depth_to_threshold(
 /// `p_zero` the probability that it is. The direction is uniform and independent of the norm, as it is for the gradient with respect
 /// to the inputs of Gaussian weights: a squared element is the squared norm times a Beta(1/2, (n-1)/2)
 /// variable, `1/n` of it in the mean. Theorem: element-of-a-gradient.
+///
+/// # Examples
+/// ```
+/// use isometer::theory::precision::p_element_below;
+/// // the norm is 1 for certain: of a unit vector in 3 dimensions a coordinate is uniform on [-1, 1]
+/// let p = p_element_below(3, 0.0, 0.25f64.ln(), |x| f64::from(x >= 0.0));
+/// assert!((p.value - 0.25).abs() < 1e-6);
+/// ```
 pub fn p_element_below(
     n: usize,
     p_zero: f64,
@@ -206,6 +255,18 @@ pub enum LossScale {
 }
 
 /// Whether a single factor on the loss keeps the gradients of all layers between underflow and overflow.
+///
+/// # Examples
+/// ```
+/// use isometer::network::NumberFormat;
+/// use isometer::theory::precision::{LayerRange, LossScale, Subnormals, loss_scale};
+/// let ln2 = 2f64.ln();
+/// let tiny = LayerRange { ln_min: -60.0 * ln2, ln_max: -50.0 * ln2 };
+/// let large = LayerRange { ln_min: 0.0, ln_max: 0.0 };
+/// // f16 spans about 41 binary orders, these two layers 60
+/// let found = loss_scale(&[tiny, large], NumberFormat::F16, Subnormals::Kept);
+/// assert!(matches!(found, LossScale::Conflict { underflows: 0, overflows: 1, .. }));
+/// ```
 pub fn loss_scale(
     layers: &[LayerRange],
     format: NumberFormat,

@@ -1,5 +1,17 @@
 //! What the theory has to say about a network, in one value: laws of squared norms with what each
 //! is worth, growth, spectrum, critical multiplier, underflow, verdict and fix.
+//!
+//! The certainty of a [`Law`] and of [`Growth`] says whether it holds at the widths given (`exact`) or for wide
+//! layers (`asymptotic`); [`predict`](crate::theory::predict::predict) fills them in.
+//!
+//! ```
+//! use isometer::network::{Model, activation::Activation};
+//! use isometer::theory::predict::{Options, predict};
+//!
+//! let at = |phi| predict(&Model::new(vec![64; 9], phi), &Options::default()).unwrap();
+//! assert_eq!(at(Activation::Relu).growth.certainty.as_str(), "exact");
+//! assert_eq!(at(Activation::Tanh).growth.certainty.as_str(), "asymptotic");
+//! ```
 
 use crate::scale::Certainty;
 use serde_json::Value;
@@ -33,6 +45,17 @@ pub struct Law {
 
 impl Law {
     /// The law of `X e^shift`.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::{Model, activation::Activation};
+    /// use isometer::theory::predict::{Options, predict};
+    /// let p = predict(&Model::new(vec![8; 4], Activation::Relu), &Options::default()).unwrap();
+    /// let law = p.jvp.unwrap();
+    /// let twice = law.shifted(2f64.ln());
+    /// assert!((twice.ln_mean_square - law.ln_mean_square - 2f64.ln()).abs() < 1e-15);
+    /// assert_eq!((twice.p_zero, twice.var_ln_square), (law.p_zero, law.var_ln_square));
+    /// ```
     pub fn shifted(&self, shift: f64) -> Law {
         let move_values = |rows: &[(f64, f64)]| rows.iter().map(|(p, x)| (*p, x + shift)).collect();
         Law {

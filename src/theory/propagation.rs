@@ -1,4 +1,17 @@
 //! Second moments of signals and gradients layer by layer, at finite depth and infinite width.
+//!
+//! [`layers`] takes each layer's variances, so that pyramids and changing activations of scale can be followed;
+//! logarithms, so that nothing overflows.
+//!
+//! ```
+//! use isometer::network::activation::Activation;
+//! use isometer::theory::propagation::layers;
+//!
+//! // linear layers of variances 4 and 1/4 undo each other
+//! let all = layers(&Activation::Linear, &[(4.0, 0.0), (0.25, 0.0)], 0.0).unwrap();
+//! assert!((all[0].q() - 4.0).abs() < 1e-14 && (all[1].q() - 1.0).abs() < 1e-14);
+//! assert!(all[1].ln_gradient.abs() < 1e-14);
+//! ```
 
 use crate::network::activation::Activation;
 use crate::scale::LogScale;
@@ -100,6 +113,14 @@ enum Panel {
 }
 
 /// Moments of an activation at any variance, also outside the range of `f64`.
+///
+/// # Examples
+/// ```
+/// use isometer::network::activation::Activation;
+/// use isometer::theory::propagation::Field;
+/// let m = Field::new(&Activation::Relu).at(-2000.0); // q = e^-2000, far below f64
+/// assert!((m.ln_second + 2000.0 + 2f64.ln()).abs() < 1e-9 && (m.ln_slope + 2f64.ln()).abs() < 1e-12);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Field<'a> {
     activation: &'a Activation,
@@ -230,6 +251,16 @@ impl Layer {
 ///
 /// # Errors
 /// [`LengthMapError::Variance`] for a variance that is negative, infinite or NaN.
+///
+/// # Examples
+/// ```
+/// use isometer::network::activation::Activation;
+/// use isometer::theory::propagation::layers;
+/// // ReLU layers of sigma_w2 = 8: squared signals and gradients grow by 4 a layer
+/// let all = layers(&Activation::Relu, &[(8.0, 0.0); 3], 0.0).unwrap();
+/// assert!((all[0].q() - 8.0).abs() < 1e-12 && (all[2].q() - 128.0).abs() < 1e-10);
+/// assert!((all[2].ln_gradient - 3.0 * 4f64.ln()).abs() < 1e-12);
+/// ```
 pub fn layers(
     activation: &Activation,
     variances: &[(f64, f64)],
@@ -294,6 +325,12 @@ fn ln_affine(w: f64, ln_x: f64, b: f64) -> f64 {
 
 /// `ln` of `n_out / n_in`: what a rectangular layer adds to the growth of a forward tangent's
 /// squared norm, and takes from the mean square per component of a backward gradient.
+///
+/// # Examples
+/// ```
+/// use isometer::theory::propagation::ln_width_factor;
+/// assert!((ln_width_factor(2, 6) - 3f64.ln()).abs() < 1e-15);
+/// ```
 pub fn ln_width_factor(n_in: usize, n_out: usize) -> f64 {
     (n_out as f64 / n_in as f64).ln()
 }
@@ -301,6 +338,14 @@ pub fn ln_width_factor(n_in: usize, n_out: usize) -> f64 {
 impl LengthMap {
     /// `depth` equal layers, the first with pre-activations of variance `q`; see [`layers`].
     /// `ln_gradient` starts with the first layer.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::activation::Activation;
+    /// use isometer::theory::mean_field::LengthMap;
+    /// let all = LengthMap::new(Activation::Relu, 4.0, 0.0).unwrap().profile(1.0, 3);
+    /// assert!((all[2].q() - 4.0).abs() < 1e-12 && (all[2].ln_gradient - 8f64.ln()).abs() < 1e-12);
+    /// ```
     pub fn profile(&self, q: f64, depth: usize) -> Vec<Layer> {
         let same = std::iter::repeat_n((self.sigma_w2(), self.sigma_b2()), depth);
         propagate(self.activation(), same, q.ln())

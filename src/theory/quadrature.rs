@@ -3,6 +3,13 @@
 //! Gauss-Hermite is the wrong rule for activations: the poles of tanh at `i pi/2` hold it at 1e-7 even with
 //! 200 nodes. Panels that halve where needed reach rounding level, and kinks of the integrand are
 //! panel boundaries.
+//!
+//! ```
+//! use isometer::theory::quadrature::gaussian_averages;
+//!
+//! let [second, fourth] = gaussian_averages(|z| [z.powi(2), z.powi(4)], &[]);
+//! assert!((second.value - 1.0).abs() < 1e-13 && (fourth.value - 3.0).abs() < 1e-12);
+//! ```
 
 const HALF: usize = 10;
 
@@ -53,6 +60,15 @@ const MAX_DEPTH: usize = 48;
 const MAX_PANELS: usize = 20_000;
 
 /// An average with an estimate of its absolute error (truncation and rounding).
+///
+/// # Examples
+/// ```
+/// use isometer::theory::quadrature::Average;
+/// let (a, b) = (Average { value: 6.0, error: 0.06 }, Average { value: 2.0, error: 0.0 });
+/// let q = a.over(b);
+/// assert!(q.value == 3.0 && (q.error - 0.03).abs() < 1e-12);
+/// assert!((a.times(2.0).error - 0.12).abs() < 1e-12 && a.plus(1.0).value == 7.0);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Average {
     /// The value.
@@ -143,6 +159,13 @@ fn panel<const N: usize>(
 /// A panel is halved while the difference of its two rules exceeds 1e-14 of the integral of the
 /// modulus, or its share of `absolute`, whichever is larger. The difference is the error of the lower
 /// rule, so the estimate is generous.
+///
+/// # Examples
+/// ```
+/// use isometer::theory::quadrature::integrate;
+/// let [i] = integrate(|x| [x.abs()], -1.0, 3.0, &[0.0], 1e-12); // 1/2 + 9/2
+/// assert!((i.value - 5.0).abs() < 1e-14 && i.error < 1e-10);
+/// ```
 pub fn integrate<const N: usize>(
     f: impl Fn(f64) -> [f64; N],
     a: f64,
@@ -223,6 +246,13 @@ pub fn gaussian_averages<const N: usize>(
 }
 
 /// `E f(z)` for standard Gaussian `z`, one function.
+///
+/// # Examples
+/// ```
+/// use isometer::theory::quadrature::gaussian_average;
+/// let a = gaussian_average(f64::abs, &[0.0]); // sqrt(2/pi), the kink a boundary of panels
+/// assert!((a.value - 0.7978845608028654).abs() < 1e-14 && a.error < 1e-12);
+/// ```
 pub fn gaussian_average(f: impl Fn(f64) -> f64, breaks: &[f64]) -> Average {
     let [average] = gaussian_averages(|z| [f(z)], breaks);
     average

@@ -3,6 +3,15 @@
 //! With Gaussian weights the gates of a ReLU layer may be replaced by fair coins that are independent of
 //! everything else (Hanin, arXiv:1801.03744; symmetric biases do not change it), so `K_l` surviving
 //! units are binomial and the rank is that of a product of generic matrices.
+//!
+//! ```
+//! use isometer::theory::rank::{GatedLayer, RankLaw};
+//!
+//! // ReLU of width 8, 100 layers deep: some layer has few open gates, so most directions are lost
+//! let law = RankLaw::new(8, &vec![GatedLayer { width: 8, survive: 0.5 }; 100]).unwrap();
+//! assert!((law.p_zero() - (1.0 - (1.0 - 0.5f64.powi(8)).powi(100))).abs() < 1e-12);
+//! assert!(law.mean() < 1.5);
+//! ```
 
 use std::collections::BTreeMap;
 
@@ -61,6 +70,16 @@ impl RankLaw {
     ///
     /// # Errors
     /// [`RankError`] names the layer with a width of zero or a probability outside `(0, 1]`.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::theory::rank::{GatedLayer, RankLaw};
+    /// // two ReLU layers of two units: K_1, K_2 binomial, P(K >= 1) = 3/4, P(K = 2) = 1/4
+    /// let layer = GatedLayer { width: 2, survive: 0.5 };
+    /// let law = RankLaw::new(5, &[layer, layer]).unwrap();
+    /// assert!((law.p_zero() - 7.0 / 16.0).abs() < 1e-15 && (law.p_full() - 1.0 / 16.0).abs() < 1e-15);
+    /// assert!((law.mean() - 10.0 / 16.0).abs() < 1e-15);
+    /// ```
     pub fn new(input: usize, layers: &[GatedLayer]) -> Result<RankLaw, RankError> {
         let mut smallest = input;
         let mut distinct: BTreeMap<(usize, u64), usize> = BTreeMap::new();
@@ -122,6 +141,13 @@ impl RankLaw {
     }
 
     /// `P(rank = r)`.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::theory::rank::{GatedLayer, RankLaw};
+    /// let law = RankLaw::new(2, &[GatedLayer { width: 2, survive: 0.5 }]).unwrap();
+    /// assert!((law.probability(1) - 0.5).abs() < 1e-15 && (law.ln_at_least(1) - 0.75f64.ln()).abs() < 1e-14);
+    /// ```
     pub fn probability(&self, r: usize) -> f64 {
         let (here, next) = (self.ln_at_least(r), self.ln_at_least(r + 1));
         if here == f64::NEG_INFINITY {
@@ -243,6 +269,15 @@ impl Scaled {
 ///
 /// # Errors
 /// [`RankError`] names the layer with a width of zero or a scale that is not positive.
+///
+/// # Examples
+/// ```
+/// use isometer::theory::rank::{TraceLayer, trace_moments};
+/// // one linear layer from 3 to 4 units: 12 entries of variance 1/3
+/// let t = trace_moments(3, &[TraceLayer::homogeneous(4, 1.0, (1.0, 1.0), 1.0)]).unwrap();
+/// assert!((t.ln_mean_trace - 4f64.ln()).abs() < 1e-14);
+/// assert!((t.ln_variance_of_trace - (2.0 * 12.0 / 9.0f64).ln()).abs() < 1e-13); // of 12 squares
+/// ```
 pub fn trace_moments(input: usize, layers: &[TraceLayer]) -> Result<TraceMoments, RankError> {
     if input == 0 {
         return Err(RankError::Width { layer: 0 });

@@ -1,4 +1,17 @@
 //! Residual streams `x' = x + beta (W phi(x) + b)` of infinite width.
+//!
+//! Width to infinity. Start with [`stream`].
+//!
+//! ```
+//! use isometer::network::{Residual, activation::Activation};
+//! use isometer::theory::{mean_field::LengthMap, residual::homogeneous_growth};
+//!
+//! let branch = LengthMap::new(Activation::Relu, 2.0, 0.0).unwrap();
+//! let over = |depth| homogeneous_growth(&branch, Residual::Constant(1.0), depth).unwrap();
+//! assert!((over(10) - 10.0 * 2f64.ln()).abs() < 1e-12); // every block doubles
+//! let tamed = homogeneous_growth(&branch, Residual::InverseSqrtDepth, 1000).unwrap();
+//! assert!(tamed < 1.0); // below e at any depth
+//! ```
 
 use crate::network::Residual;
 use crate::scale::LogScale;
@@ -23,6 +36,15 @@ pub struct Block {
 /// `1 + beta^2 sigma_w2 E phi'(q)^2` (Yang and Schoenholz, arXiv:1712.08969).
 ///
 /// Theorem: residual-growth.
+///
+/// # Examples
+/// ```
+/// use isometer::network::{Residual, activation::Activation};
+/// use isometer::theory::{mean_field::LengthMap, residual::stream};
+/// let branch = LengthMap::new(Activation::Relu, 2.0, 0.0).unwrap();
+/// let blocks = stream(&branch, Residual::Constant(1.0), 0.0, 3); // each block doubles
+/// assert!((blocks[2].ln_q - 8f64.ln()).abs() < 1e-12 && (blocks[2].ln_gradient - 8f64.ln()).abs() < 1e-12);
+/// ```
 pub fn stream(branch: &LengthMap, scale: Residual, ln_q: f64, depth: usize) -> Vec<Block> {
     let beta = scale.beta(depth);
     let ln_beta2 = 2.0 * beta.abs().ln();
@@ -54,6 +76,15 @@ pub fn stream(branch: &LengthMap, scale: Residual, ln_q: f64, depth: usize) -> V
 /// other activations.
 ///
 /// Theorem: residual-growth.
+///
+/// # Examples
+/// ```
+/// use isometer::network::{Residual, activation::Activation};
+/// use isometer::theory::{mean_field::LengthMap, residual::homogeneous_growth};
+/// let branch = LengthMap::new(Activation::Relu, 2.0, 0.0).unwrap();
+/// let ln = homogeneous_growth(&branch, Residual::InverseSqrtDepth, 100).unwrap();
+/// assert!((ln - 100.0 * 1.01f64.ln()).abs() < 1e-12); // below e at any depth
+/// ```
 pub fn homogeneous_growth(branch: &LengthMap, scale: Residual, depth: usize) -> Option<f64> {
     let (below, above) = branch.activation().slopes()?;
     let beta = scale.beta(depth);

@@ -2,6 +2,13 @@
 //!
 //! `statrs::function::gamma::digamma` loses digits near its root at 1.4616 and has no trigamma;
 //! the tests compare with it elsewhere.
+//!
+//! ```
+//! use isometer::theory::special::{digamma, trigamma};
+//!
+//! assert!((digamma(2.0) - digamma(1.0) - 1.0).abs() < 1e-15); // psi(x + 1) = psi(x) + 1/x
+//! assert!((trigamma(1.0) - trigamma(2.0) - 1.0).abs() < 1e-15);
+//! ```
 
 /// Asymptotic series are used from here on; smaller arguments are shifted up.
 const LARGE: f64 = 10.0;
@@ -28,6 +35,12 @@ const BERNOULLI: [f64; 7] = [
 ];
 
 /// `d/dx ln Gamma(x)` for `x > 0`; NaN elsewhere (DLMF 5.5.2, 5.11.2).
+///
+/// # Examples
+/// ```
+/// use isometer::theory::special::digamma;
+/// assert!((digamma(1.0) + 0.5772156649015329).abs() < 1e-15); // minus Euler's constant
+/// ```
 pub fn digamma(x: f64) -> f64 {
     if x.is_nan() || x <= 0.0 {
         return f64::NAN;
@@ -43,6 +56,12 @@ pub fn digamma(x: f64) -> f64 {
 }
 
 /// Second derivative of `ln Gamma(x)` for `x > 0`; NaN elsewhere (DLMF 5.15.5, 5.15.8).
+///
+/// # Examples
+/// ```
+/// use isometer::theory::special::trigamma;
+/// assert!((trigamma(1.0) - std::f64::consts::PI.powi(2) / 6.0).abs() < 1e-14);
+/// ```
 pub fn trigamma(x: f64) -> f64 {
     if x.is_nan() || x <= 0.0 {
         return f64::NAN;
@@ -58,6 +77,12 @@ pub fn trigamma(x: f64) -> f64 {
 }
 
 /// `ln Gamma(x)` for `x > 0`.
+///
+/// # Examples
+/// ```
+/// use isometer::theory::special::ln_gamma;
+/// assert!((ln_gamma(5.0) - 24f64.ln()).abs() < 1e-14);
+/// ```
 pub fn ln_gamma(x: f64) -> f64 {
     libm::lgamma(x)
 }
@@ -67,6 +92,13 @@ pub fn ln_gamma(x: f64) -> f64 {
 ///
 /// Built outward from the mode by ratios and normalised: logarithms of factorials would lose
 /// `log10 n` digits.
+///
+/// # Examples
+/// ```
+/// use isometer::theory::special::binomial_weights;
+/// let w = binomial_weights(2, 0.5);
+/// assert!((w[0] - 0.25).abs() < 1e-15 && (w[1] - 0.5).abs() < 1e-15);
+/// ```
 pub fn binomial_weights(n: usize, p: f64) -> Vec<f64> {
     let mut w = vec![0.0; n + 1];
     if p <= 0.0 || p >= 1.0 {

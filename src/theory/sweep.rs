@@ -1,5 +1,16 @@
 //! Growth against alpha: a prediction for each value, the critical values, and the values that keep a
 //! gradient within a factor.
+//!
+//! ```
+//! use isometer::network::{Model, activation::Activation};
+//! use isometer::theory::sweep::{Response, sweep};
+//!
+//! // linear layers are homogeneous: alpha = 2 on 10 of them is 2^10 on every gradient
+//! let s = sweep(&Model::new(vec![4; 11], Activation::Linear), &[1.0, 2.0], 10.0, 0.9, || ()).unwrap();
+//! let gain = s.points[1].log10_rms_gradient - s.points[0].log10_rms_gradient;
+//! assert!((gain - 10.0 * 2f64.log10()).abs() < 1e-9 && s.response == Response::Grows);
+//! assert!((s.critical.mean_square.unwrap() - 1.0).abs() < 1e-12);
+//! ```
 
 use crate::network::{AlphaAt, Model, Normalization};
 use crate::scale::Certainty;
@@ -162,7 +173,17 @@ fn point(model: &Model, alpha: f64, p: &Prediction) -> Point {
     }
 }
 
-/// Values around the critical alpha, log-spaced, that alpha among them.
+/// Log-spaced values around the critical alpha: the typical one where it is known, else that of the mean square,
+/// and `alpha` where there is neither.
+///
+/// # Examples
+/// ```
+/// use isometer::theory::{prediction::CriticalAlpha, sweep::default_alphas};
+/// let critical = |mean_square| CriticalAlpha { mean_square, typical: None };
+/// let has = |alphas: Vec<f64>, x: f64| alphas.iter().any(|a| (a - x).abs() < 1e-12);
+/// assert!(has(default_alphas(&critical(Some(0.5)), 3.0), 0.5));
+/// assert!(has(default_alphas(&critical(None), 3.0), 3.0));
+/// ```
 pub fn default_alphas(critical: &CriticalAlpha, alpha: f64) -> Vec<f64> {
     let centre = critical.typical.or(critical.mean_square).unwrap_or(alpha);
     let half = (DEFAULT_COUNT / 2) as f64;
@@ -175,6 +196,18 @@ pub fn default_alphas(critical: &CriticalAlpha, alpha: f64) -> Vec<f64> {
 ///
 /// # Errors
 /// [`SweepError`].
+///
+/// # Examples
+/// ```
+/// use isometer::network::{Model, activation::Activation};
+/// use isometer::theory::sweep::sweep;
+/// let mut model = Model::new(vec![4; 101], Activation::Linear);
+/// model.weights = "gaussian:sigma_w2=4".parse().unwrap();
+/// // a hundred 4 x 4 matrices of standard normal entries
+/// let s = sweep(&model, &[1.0], 10.0, 0.5, || ()).unwrap();
+/// assert!((s.critical.mean_square.unwrap() - 0.5).abs() < 1e-9); // keeps the mean square
+/// assert!((s.critical.typical.unwrap() - 0.5724).abs() < 1e-4); // keeps what one run sees
+/// ```
 pub fn sweep(
     model: &Model,
     alphas: &[f64],

@@ -1,4 +1,7 @@
 //! A prediction held against the reference MLP.
+//!
+//! Start with [`check`]. [`Check::comparisons`] has a row for each number: predicted, measured, standard error,
+//! p-value.
 
 use super::comparison::{self, Comparison, asymptotic, exact, jacobian, judge};
 use super::histogram::Histogram;
@@ -150,6 +153,14 @@ impl Check {
 ///
 /// # Errors
 /// A method that does not fit the model, or a model of which no network can be drawn.
+///
+/// # Examples
+/// ```
+/// use isometer::network::{Model, activation::Activation};
+/// use isometer::verify::check::{Method, sampler};
+/// let (_, method) = sampler(&Model::new(vec![8; 3], Activation::Relu), Method::Auto, 0).unwrap();
+/// assert_eq!(method, Method::Deferred); // Gaussian weights need no matrices
+/// ```
 pub fn sampler(
     model: &Model,
     method: Method,
@@ -171,6 +182,17 @@ pub fn sampler(
 ///
 /// # Errors
 /// [`CheckError`].
+///
+/// # Examples
+/// ```
+/// use isometer::network::{Model, activation::Activation};
+/// use isometer::reference::monte_carlo::Control;
+/// use isometer::verify::check::{Method, Options, check};
+/// let model = Model::new(vec![4; 3], Activation::Relu);
+/// let options = Options { samples: 300, method: Method::Matrices, ..Options::default() };
+/// let found = check(&model, &options, &Control::default()).unwrap();
+/// assert!(!found.disagrees() && found.requested == 300);
+/// ```
 pub fn check(model: &Model, options: &Options, control: &Control<'_>) -> Result<Check, CheckError> {
     validate(options)?;
     affordable(model, options)?;

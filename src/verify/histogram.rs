@@ -1,4 +1,5 @@
-//! Measured values beside the law predicted for them, in a bounded number of classes.
+//! Measured values beside the law predicted for them, in a bounded number of classes: what `isometer check --plot`
+//! draws.
 
 use crate::scale::Certainty;
 use crate::theory::laws::ProductLaw;
@@ -26,6 +27,16 @@ pub struct Histogram {
 
 impl Histogram {
     /// Against an exact law.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::theory::laws::{Factor, ProductLaw};
+    /// use isometer::verify::histogram::Histogram;
+    /// let law = ProductLaw::new(&[(Factor::ChiSquare { n: 4, scale: 0.25 }, 1)]).unwrap();
+    /// let values: Vec<f64> = (1..200).map(|k| law.quantile_ln_square(f64::from(k) / 200.0).value).collect();
+    /// let h = Histogram::exact(&values, &law).unwrap();
+    /// assert!(h.alive == 199 && h.zeros == 0 && h.edges.len() == h.counts.len() + 1);
+    /// ```
     pub fn exact(values: &[f64], law: &ProductLaw) -> Option<Histogram> {
         let cdf = |x| law.cdf_ln_square(x).value;
         Histogram::new(values, law.certainty(), cdf)

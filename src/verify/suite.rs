@@ -64,6 +64,12 @@ impl Suite {
 ///
 /// # Panics
 /// Never: the descriptions are constants.
+///
+/// # Examples
+/// ```
+/// use isometer::verify::suite::grid;
+/// assert!(grid().len() > 10 && grid().iter().all(|case| case.model.validate().is_ok()));
+/// ```
 pub fn grid() -> Vec<Case> {
     let leaky = || Activation::LeakyRelu { slope: 0.2 };
     let case = |name, widths: &[usize], activation, init: &str, change: &dyn Fn(&mut Model)| {
@@ -293,6 +299,15 @@ pub fn grid() -> Vec<Case> {
 ///
 /// # Errors
 /// A case that cannot be predicted or drawn; none of [`grid`] is.
+///
+/// # Examples
+/// ```
+/// use isometer::reference::monte_carlo::Control;
+/// use isometer::verify::{check::Options, suite::{grid, run}};
+/// let one: Vec<_> = grid().into_iter().filter(|c| c.model.widths.iter().all(|n| *n <= 10)).take(1).collect();
+/// let found = run(&one, &Options { samples: 200, ..Options::default() }, &Control::default()).unwrap();
+/// assert!(found.cases == 1 && !found.disagrees());
+/// ```
 pub fn run(cases: &[Case], options: &Options, control: &Control<'_>) -> Result<Suite, CheckError> {
     let mut outcomes = Vec::new();
     for (k, case) in cases.iter().enumerate() {

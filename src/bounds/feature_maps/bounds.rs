@@ -132,6 +132,22 @@ impl FeatureMaps {
     /// # Errors
     ///
     /// Biases or an input that do not fit.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::bounds::feature_maps::{FeatureMaps, Flattening, Stored};
+    /// use isometer::bounds::overview::OverviewOptions;
+    /// use isometer::linalg::convolution::{Geometry, Kernel, Layout};
+    /// use isometer::linalg::view::MatrixRef;
+    /// // x[p] - x[p + 1], then x[p] + x[p + 1]: 1 - e^(2iw), of norm 2 where the norms multiply to 4
+    /// let conv = |taps: &[f64; 2]| {
+    ///     let kernel = Kernel::new(&MatrixRef::row_major(taps, 1, 2).unwrap(), &[1, 1, 2], Layout::OutputsFirst, 1);
+    ///     Stored::Convolution(kernel.unwrap(), Geometry::torus(1, 8))
+    /// };
+    /// let net = FeatureMaps::new(&[conv(&[1.0, -1.0]), conv(&[1.0, 1.0])], Flattening::default()).unwrap();
+    /// let o = net.overview(None, &OverviewOptions::default(), None).unwrap().overview;
+    /// assert!((o.upper.last().unwrap().value.to_linear().unwrap() - 2.0).abs() < 1e-9);
+    /// ```
     pub fn overview(
         &self,
         activated: Option<&Activated<'_>>,

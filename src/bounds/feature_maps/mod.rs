@@ -3,6 +3,26 @@
 //! A small network is written down matrix by matrix and bounded like any other chain. Of a large one every
 //! convolution has a certified norm (a torus, or with zeros a larger torus), runs of convolutions on one torus
 //! are multiplied out as convolutions, and the composition is seen through products.
+//!
+//! Start with [`FeatureMaps::new`], which follows the shape of the feature maps, then [`FeatureMaps::norms`]
+//! (certified) or [`FeatureMaps::overview`].
+//!
+//! ```
+//! use isometer::bounds::feature_maps::{FeatureMaps, Flattening, Stored};
+//! use isometer::linalg::convolution::{Geometry, Kernel, Layout};
+//! use isometer::linalg::view::MatrixRef;
+//!
+//! // one channel of 1 x 6, a circular difference, then a sum of the 6 points
+//! let taps = MatrixRef::row_major(&[1.0, -1.0], 1, 2).unwrap();
+//! let kernel = Kernel::new(&taps, &[1, 1, 2], Layout::OutputsFirst, 1).unwrap();
+//! let sum = MatrixRef::row_major(&[1.0; 6], 1, 6).unwrap();
+//! let layers = [Stored::Convolution(kernel, Geometry::torus(1, 6)), Stored::Dense(sum)];
+//! let net = FeatureMaps::new(&layers, Flattening::ChannelsFirst).unwrap();
+//! assert_eq!((net.shapes()[1].len(), net.shapes()[2].channels), (6, 1));
+//! let norms = net.norms(None);
+//! assert!((norms[0].to_linear().unwrap().0 - 2.0).abs() < 1e-12);
+//! assert!((norms[1].to_linear().unwrap().0 - 6f64.sqrt()).abs() < 1e-12);
+//! ```
 
 use super::chain::{Chain, ChainError};
 use super::slope::SlopeRange;
@@ -141,6 +161,19 @@ impl FeatureMaps {
     /// # Errors
     ///
     /// [`FeatureMapError`].
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::bounds::feature_maps::{FeatureMapError, FeatureMaps, Flattening, Stored};
+    /// use isometer::linalg::convolution::{Geometry, Kernel, Layout};
+    /// use isometer::linalg::view::MatrixRef;
+    /// let taps = MatrixRef::row_major(&[1.0; 6], 2, 3).unwrap(); // 1 channel to 2
+    /// let kernel = Kernel::new(&taps, &[2, 1, 3], Layout::OutputsFirst, 1).unwrap();
+    /// let geometry = Geometry::torus(1, 8);
+    /// let twice = [Stored::Convolution(kernel.clone(), geometry), Stored::Convolution(kernel, geometry)];
+    /// let wrong = FeatureMaps::new(&twice, Flattening::default());
+    /// assert!(matches!(wrong, Err(FeatureMapError::Channels { layer: 2, takes: 1, gives: 2, .. })));
+    /// ```
     pub fn new(
         stored: &[Stored<'_>],
         flattening: Flattening,

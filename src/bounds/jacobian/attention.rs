@@ -3,6 +3,18 @@
 //! With `A = W_q W_k^T / sqrt(d)`, `p_i` the weights of token `i`, `J_i = diag(p_i) - p_i p_i^T` and `B_i = V^T J_i`, a change `dX`
 //! moves token `i` by `sum_j p_ij dx_j W_v + B_i (X A^T dx_i + dX A^T x_i)`. Dot-product attention is not globally Lipschitz
 //! (Kim, Papamakarios and Mnih, arXiv:2006.04710), so everything here is at a given `X`.
+//!
+//! ```
+//! use isometer::bounds::jacobian::attention::{Attention, Head};
+//!
+//! // two equal tokens of width 1 look at each other with weights 1/2; the value is 2 x
+//! let head =
+//!     Head { width: 1, key_width: 1, value_width: 1, query: vec![1.0], key: vec![1.0], value: vec![2.0] };
+//! let at = Attention::at(&head, &[0.0, 0.0]).unwrap();
+//! assert_eq!(at.jacobian(), [1.0, 1.0, 1.0, 1.0]); // 2 * 1/2 everywhere, of norm 2
+//! assert_eq!(at.jvp(&[1.0, 0.0]).unwrap(), [1.0, 1.0]);
+//! assert!(at.bounds().upper >= 2.0 && at.bounds().upper <= at.bounds().upper_with_half);
+//! ```
 
 use super::{JacobianError, checked, softmax};
 use crate::linalg::dense::{self, Matrix};
@@ -52,6 +64,16 @@ impl Attention {
     /// # Errors
     ///
     /// Lengths that do not fit, NaN or infinities.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::bounds::jacobian::attention::{Attention, Head};
+    /// let head =
+    ///     Head { width: 1, key_width: 1, value_width: 1, query: vec![1.0], key: vec![1.0], value: vec![2.0] };
+    /// // a single token attends to itself: Y = x W_v
+    /// assert_eq!(Attention::at(&head, &[3.0]).unwrap().output(), [6.0]);
+    /// assert!(Attention::at(&head, &[f64::NAN]).is_err());
+    /// ```
     pub fn at(head: &Head, x: &[f64]) -> Result<Attention, JacobianError> {
         let fits = |what, v: &[f64], wanted: usize| {
             checked(what, v)?;
@@ -195,6 +217,24 @@ impl Attention {
 
     /// Bounds of the norm of the Jacobian, from norms of small matrices; each carries the rounding of
     /// their entries, so they are estimates from above rather than proofs.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::bounds::jacobian::attention::{Attention, Head};
+    /// use isometer::linalg::{norms::two, view::MatrixRef};
+    /// let head = Head {
+    ///     width: 2,
+    ///     key_width: 1,
+    ///     value_width: 2,
+    ///     query: vec![1.0, -0.5],
+    ///     key: vec![0.5, 1.0],
+    ///     value: vec![1.0, 0.0, 0.0, 2.0],
+    /// };
+    /// let at = Attention::at(&head, &[1.0, 0.0, 0.5, -1.0, 0.0, 2.0]).unwrap(); // three tokens
+    /// let j = at.jacobian();
+    /// let norm = two(&MatrixRef::row_major(&j, 6, 6).unwrap()).unwrap().to_linear().unwrap().0;
+    /// assert!(norm <= at.bounds().upper && at.bounds().upper <= at.bounds().upper_with_half);
+    /// ```
     pub fn bounds(&self) -> AttentionBounds {
         let direct = norm(&self.p) * norm(&self.value);
         let own = dense::product(self.x.as_ref(), self.score.transpose());
@@ -232,6 +272,15 @@ impl MultiHead {
     /// # Errors
     ///
     /// No head, lengths that do not fit, NaN or infinities.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::bounds::jacobian::attention::{Head, MultiHead};
+    /// let head = |v| Head { width: 1, key_width: 1, value_width: 1, query: vec![1.0], key: vec![1.0], value: vec![v] };
+    /// // two heads on one token, values 2 x and 3 x, projected by (10, 1)
+    /// let at = MultiHead::at(&[head(2.0), head(3.0)], &[10.0, 1.0], &[1.0]).unwrap();
+    /// assert_eq!((at.output(), at.jacobian()), (vec![23.0], vec![23.0]));
+    /// ```
     pub fn at(heads: &[Head], projection: &[f64], x: &[f64]) -> Result<MultiHead, JacobianError> {
         let width = heads.first().ok_or(JacobianError::Empty)?.width;
         if let Some(other) = heads.iter().find(|h| h.width != width) {

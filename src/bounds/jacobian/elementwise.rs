@@ -1,4 +1,13 @@
-//! Layers that act on single entries or average them: activations, dropout, pooling, embeddings.
+//! Layers that act on single entries or average them: activations, dropout, pooling, embeddings. Norms are exact
+//! unless windows of pooling overlap.
+//!
+//! ```
+//! use isometer::bounds::jacobian::elementwise::{activation, average_pooling, dropout};
+//! use isometer::network::activation::Activation;
+//!
+//! assert_eq!(activation(&Activation::Relu, &[-2.0, 3.0]).unwrap(), [0.0, 1.0]);
+//! assert_eq!((dropout(&[true, false], 0.5), average_pooling(4, 4)), (2.0, 0.5));
+//! ```
 
 use super::{JacobianError, checked};
 use crate::linalg::norms;
@@ -11,6 +20,13 @@ use crate::scale::Enclosure;
 /// # Errors
 ///
 /// Empty input, NaN or infinities.
+///
+/// # Examples
+/// ```
+/// use isometer::bounds::jacobian::elementwise::activation;
+/// use isometer::network::activation::Activation;
+/// assert_eq!(activation(&Activation::Relu, &[-1.0, 2.0]).unwrap(), [0.0, 1.0]);
+/// ```
 pub fn activation(phi: &Activation, h: &[f64]) -> Result<Vec<f64>, JacobianError> {
     checked("pre-activations", h)?;
     Ok(h.iter().map(|x| phi.derivative(*x)).collect())
@@ -25,6 +41,15 @@ pub fn activation(phi: &Activation, h: &[f64]) -> Result<Vec<f64>, JacobianError
 /// # Panics
 ///
 /// Unless there is one slope for each row.
+///
+/// # Examples
+/// ```
+/// use isometer::bounds::jacobian::elementwise::dense;
+/// use isometer::linalg::view::MatrixRef;
+/// let w = MatrixRef::row_major(&[9.0, 9.0, 3.0, 4.0], 2, 2).unwrap();
+/// let n = dense(&[0.0, 1.0], &w).unwrap(); // the first unit is off
+/// assert!(n.exact_product && (n.enclosure.to_linear().unwrap().0 - 5.0).abs() < 1e-12);
+/// ```
 pub fn dense(slopes: &[f64], w: &MatrixRef<'_>) -> Result<DenseNorm, NonFinite> {
     assert_eq!(slopes.len(), w.rows(), "one slope for each row");
     let (m, n) = (w.rows(), w.cols());
@@ -59,6 +84,12 @@ pub struct DenseNorm {
 }
 
 /// Norm of inverted dropout with a given mask: `1 / keep` unless everything is dropped.
+///
+/// # Examples
+/// ```
+/// use isometer::bounds::jacobian::elementwise::dropout;
+/// assert_eq!((dropout(&[true, false], 0.5), dropout(&[false, false], 0.5)), (2.0, 0.0));
+/// ```
 pub fn dropout(mask: &[bool], keep: f64) -> f64 {
     match mask.iter().any(|m| *m) {
         true => 1.0 / keep,
@@ -69,12 +100,25 @@ pub fn dropout(mask: &[bool], keep: f64) -> f64 {
 /// Norm of average pooling over windows of `size` with `stride >= size` (no overlap): `1/sqrt(size)`, exactly. Of
 /// overlapping windows, `ceil(size/stride)` of which share an entry, at most `sqrt(ceil(size/stride) / size)`.
 /// Theorem: pooling-norms.
+///
+/// # Examples
+/// ```
+/// use isometer::bounds::jacobian::elementwise::average_pooling;
+/// assert_eq!(average_pooling(4, 4), 0.5);
+/// ```
 pub fn average_pooling(size: usize, stride: usize) -> f64 {
     (overlaps(size, stride) / size.max(1) as f64).sqrt()
 }
 
 /// Bound of max pooling's Jacobian: each output copies one input, and an input serves at most
 /// `ceil(size/stride)` windows (per dimension: multiply): 1 without overlap. Theorem: pooling-norms.
+///
+/// # Examples
+/// ```
+/// use isometer::bounds::jacobian::elementwise::max_pooling;
+/// assert_eq!(max_pooling(2, 2), 1.0);
+/// assert!((max_pooling(3, 2) - 2f64.sqrt()).abs() < 1e-15); // two windows share an entry
+/// ```
 pub fn max_pooling(size: usize, stride: usize) -> f64 {
     overlaps(size, stride).sqrt()
 }
@@ -85,6 +129,12 @@ fn overlaps(size: usize, stride: usize) -> f64 {
 
 /// Norm of an embedding's Jacobian with respect to its table, for the tokens of a batch: rows are copied, so it
 /// is the root of the largest number of times that one token occurs.
+///
+/// # Examples
+/// ```
+/// use isometer::bounds::jacobian::elementwise::embedding;
+/// assert_eq!(embedding(&[7, 3, 7, 7, 7]), 2.0); // token 7 four times
+/// ```
 pub fn embedding(tokens: &[usize]) -> f64 {
     let mut counts = std::collections::HashMap::new();
     for t in tokens {

@@ -3,6 +3,24 @@
 //!
 //! All are local: at the activations given. Global constants of normalizations and of attention are
 //! useless (`1/sqrt(eps)`) or do not exist.
+//!
+//! | layer | call | worth |
+//! |---|---|---|
+//! | softmax | [`softmax::norm`] | exact to rounding |
+//! | attention, one head or several | [`attention::Attention`], [`attention::MultiHead`] | explicit Jacobian, and an upper bound |
+//! | layer, RMS, batch normalization | [`normalization`] | exact without `gamma` |
+//! | residual block `I + B` | [`residual::residual`] | bounds on both sides |
+//! | activation, dropout, pooling, embedding | [`elementwise`] | exact; overlapping pooling from above |
+//!
+//! ```
+//! use isometer::bounds::jacobian::{normalization, softmax};
+//!
+//! // layer normalization divides by the standard deviation, sqrt 1.25 here
+//! let n = normalization::layer(&[1.0, 2.0, 3.0, 4.0], &[], 0.0).unwrap();
+//! assert!((n.norm - 1.0 / 1.25f64.sqrt()).abs() < 1e-14 && n.smallest == 0.0);
+//! // softmax never stretches by more than 1/2, which two equal entries reach
+//! assert!((softmax::norm(&[0.5, 0.5]).unwrap() - 0.5).abs() < 1e-15);
+//! ```
 
 pub mod attention;
 pub mod elementwise;

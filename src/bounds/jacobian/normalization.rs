@@ -1,5 +1,16 @@
 //! Layer, RMS and batch normalization: `y = gamma (x - mean) / s` with `s = sqrt(variance + eps)`, and its
 //! relatives.
+//!
+//! Every direction is divided by `s`, but for the mean, which is forgotten, and the length, which is kept only by
+//! `eps`: the Jacobian is `diag(gamma) (I - 1 1^T/n - y y^T/n) / s` at `eps = 0` and `y` the output before `gamma`.
+//!
+//! ```
+//! use isometer::bounds::jacobian::normalization::{layer, rms};
+//!
+//! let n = layer(&[2.0, 4.0, 6.0], &[], 0.0).unwrap(); // variance 8/3
+//! assert!((n.scale - (8.0 / 3.0f64).sqrt()).abs() < 1e-14 && (n.norm * n.scale - 1.0).abs() < 1e-14);
+//! assert!((rms(&[3.0, 4.0], &[], 0.0).unwrap().norm - 1.0 / 12.5f64.sqrt()).abs() < 1e-14);
+//! ```
 
 use super::{JacobianError, checked};
 
@@ -23,6 +34,14 @@ pub struct NormalizationSpectrum {
 /// # Errors
 ///
 /// Empty or unequal lengths, NaN, no variance with `eps = 0`.
+///
+/// # Examples
+/// ```
+/// use isometer::bounds::jacobian::normalization::layer;
+/// // far below sqrt(eps) a normalization is nearly linear, 1/sqrt(eps) steep
+/// let n = layer(&[1e-9, -1e-9, 0.0], &[], 1e-4).unwrap();
+/// assert!((n.norm - 100.0).abs() < 1e-9 && n.smallest == 0.0);
+/// ```
 pub fn layer(x: &[f64], gamma: &[f64], eps: f64) -> Result<NormalizationSpectrum, JacobianError> {
     checked("activations", x)?;
     let n = x.len() as f64;
@@ -37,6 +56,13 @@ pub fn layer(x: &[f64], gamma: &[f64], eps: f64) -> Result<NormalizationSpectrum
 /// # Errors
 ///
 /// As [`layer`].
+///
+/// # Examples
+/// ```
+/// use isometer::bounds::jacobian::normalization::rms;
+/// let n = rms(&[3.0, 4.0, 5.0], &[], 0.0).unwrap(); // mean square 50/3
+/// assert!((n.norm - (3.0f64 / 50.0).sqrt()).abs() < 1e-15 && n.smallest == 0.0);
+/// ```
 pub fn rms(x: &[f64], gamma: &[f64], eps: f64) -> Result<NormalizationSpectrum, JacobianError> {
     checked("activations", x)?;
     let square = x.iter().map(|v| v * v).sum::<f64>() / x.len() as f64;
@@ -49,6 +75,13 @@ pub fn rms(x: &[f64], gamma: &[f64], eps: f64) -> Result<NormalizationSpectrum, 
 /// # Errors
 ///
 /// As [`layer`].
+///
+/// # Examples
+/// ```
+/// use isometer::bounds::jacobian::normalization::batch_training;
+/// let n = batch_training(&[-1.0, 0.0, 1.0], 2.0, 0.0).unwrap(); // variance 2/3, gamma 2
+/// assert!((n.norm - 2.0 * 1.5f64.sqrt()).abs() < 1e-14);
+/// ```
 pub fn batch_training(
     unit: &[f64],
     gamma: f64,
@@ -69,6 +102,12 @@ pub fn batch_training(
 /// # Errors
 ///
 /// Empty or unequal lengths, NaN, no variance with `eps = 0`.
+///
+/// # Examples
+/// ```
+/// use isometer::bounds::jacobian::normalization::batch_inference;
+/// assert_eq!(batch_inference(&[3.0, -1.0], &[4.0, 1.0], 0.0).unwrap(), (1.0, 1.5));
+/// ```
 pub fn batch_inference(
     gamma: &[f64],
     running_variance: &[f64],

@@ -1,4 +1,14 @@
 //! Residual blocks `I + B`.
+//!
+//! ```
+//! use isometer::bounds::jacobian::residual::residual;
+//! use isometer::linalg::view::MatrixRef;
+//!
+//! let b = residual(&MatrixRef::row_major(&[-0.5, 0.0, 0.0, -0.5], 2, 2).unwrap()).unwrap();
+//! assert!((b.lower - 0.5).abs() < 1e-12 && (b.upper - 1.5).abs() < 1e-12);
+//! assert!((b.log_norm + 0.5).abs() < 1e-12); // the branch shrinks, so 1.5 is far off
+//! assert!((b.upper_by_log_norm - 0.5).abs() < 1e-7);
+//! ```
 
 use super::JacobianError;
 use crate::linalg::dense::{self, symmetric_eigen};
@@ -24,6 +34,16 @@ pub struct ResidualBounds {
 /// # Errors
 ///
 /// Not square, or not finite.
+///
+/// # Examples
+/// ```
+/// use isometer::bounds::jacobian::residual::residual;
+/// use isometer::linalg::view::MatrixRef;
+/// // a branch that turns by a right angle: I + B has both singular values sqrt 1.25
+/// let b = residual(&MatrixRef::row_major(&[0.0, -0.5, 0.5, 0.0], 2, 2).unwrap()).unwrap();
+/// assert!((b.lower - 0.5).abs() < 1e-12 && (b.upper - 1.5).abs() < 1e-12);
+/// assert!((b.upper_by_log_norm - 1.25f64.sqrt()).abs() < 1e-12);
+/// ```
 pub fn residual(b: &MatrixRef<'_>) -> Result<ResidualBounds, JacobianError> {
     let n = b.rows();
     if n == 0 {

@@ -1,4 +1,14 @@
 //! `softmax`: `J = diag(p) - p p^T`.
+//!
+//! Exact to rounding; the norm is at most 1/2.
+//!
+//! ```
+//! use isometer::bounds::jacobian::softmax::{norm, softmax};
+//!
+//! let sharp = softmax(&[20.0, 0.0, 0.0]).unwrap();
+//! assert!(norm(&sharp).unwrap() < 1e-8); // a decided softmax passes no gradient
+//! assert!((norm(&softmax(&[0.0, 0.0]).unwrap()).unwrap() - 0.5).abs() < 1e-15);
+//! ```
 
 use super::{JacobianError, checked};
 
@@ -7,6 +17,13 @@ use super::{JacobianError, checked};
 /// # Errors
 ///
 /// Empty input, NaN or infinities.
+///
+/// # Examples
+/// ```
+/// use isometer::bounds::jacobian::softmax::softmax;
+/// let p = softmax(&[1000.0, 1000.0 + 3f64.ln()]).unwrap();
+/// assert!((p[1] - 0.75).abs() < 1e-12);
+/// ```
 pub fn softmax(x: &[f64]) -> Result<Vec<f64>, JacobianError> {
     checked("logits", x)?;
     let top = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -22,6 +39,14 @@ pub fn softmax(x: &[f64]) -> Result<Vec<f64>, JacobianError> {
 /// # Errors
 ///
 /// Empty input, NaN or infinities.
+///
+/// # Examples
+/// ```
+/// use isometer::bounds::jacobian::softmax::norm;
+/// assert!((norm(&[0.25; 4]).unwrap() - 0.25).abs() < 1e-15);
+/// // of two entries p, 1 - p: 2 p (1 - p)
+/// assert!((norm(&[0.9, 0.1]).unwrap() - 0.18).abs() < 1e-15);
+/// ```
 pub fn norm(p: &[f64]) -> Result<f64, JacobianError> {
     checked("probabilities", p)?;
     let mut sorted: Vec<f64> = p.iter().copied().filter(|x| *x > 0.0).collect();
@@ -56,6 +81,14 @@ pub fn norm(p: &[f64]) -> Result<f64, JacobianError> {
 
 /// Sound bounds that need no iteration: at most `2 max p (1 - p)` and never above 1/2, at least `max p (1 - p)`.
 /// Theorem: softmax-secular-equation.
+///
+/// # Examples
+/// ```
+/// use isometer::bounds::jacobian::softmax::{norm, simple_bounds};
+/// let p = [0.7, 0.2, 0.1];
+/// let (lower, upper) = simple_bounds(&p);
+/// assert!(lower <= norm(&p).unwrap() && norm(&p).unwrap() <= upper && upper <= 0.5);
+/// ```
 pub fn simple_bounds(p: &[f64]) -> (f64, f64) {
     let top = p.iter().map(|x| x * (1.0 - x)).fold(0.0f64, f64::max);
     (top, (2.0 * top).next_up().min(0.5))

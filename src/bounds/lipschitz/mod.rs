@@ -5,6 +5,23 @@
 //! certificate (the layered form of LipSDP-Neuron; Fazlyab et al., arXiv:1906.04893, and Xu and Sivaranjani,
 //! arXiv:2404.01813, for its factorisation along layers). Any positive diagonal is a proof; the one that is
 //! found is verified once with rounding included.
+//!
+//! Start with [`lipschitz`]. Certified, all of them, in the Euclidean norm:
+//!
+//! ```
+//! use isometer::bounds::{chain::Chain, lipschitz::{LipschitzOptions, lipschitz}, slope::SlopeRange};
+//! use isometer::linalg::view::MatrixRef;
+//! use isometer::network::activation::Activation;
+//!
+//! // tanh(x) - tanh(-x) is 2 tanh(x): steepness 2, and the product of norms happens to be tight
+//! let layers = [
+//!     MatrixRef::row_major(&[1.0, -1.0], 2, 1).unwrap(),
+//!     MatrixRef::row_major(&[1.0, -1.0], 1, 2).unwrap(),
+//! ];
+//! let chain = Chain::new(&layers, SlopeRange::of(&Activation::Tanh).unwrap()).unwrap();
+//! let best = lipschitz(&chain, &LipschitzOptions::default()).best.value.to_linear().unwrap();
+//! assert!((2.0 - 1e-12..2.0 + 1e-9).contains(&best));
+//! ```
 
 mod certificate;
 
@@ -48,6 +65,18 @@ pub struct LipschitzBounds {
 }
 
 /// Bounds the Lipschitz constant of a chain from above.
+///
+/// # Examples
+/// ```
+/// use isometer::bounds::{chain::Chain, lipschitz::{LipschitzOptions, lipschitz}, slope::SlopeRange};
+/// use isometer::linalg::view::MatrixRef;
+/// use isometer::scale::Certainty;
+/// let w = MatrixRef::row_major(&[3.0, 0.0, 0.0, 1.0], 2, 2).unwrap();
+/// let chain = Chain::new(&[w, w], SlopeRange::new(0.0, 1.0).unwrap()).unwrap();
+/// let b = lipschitz(&chain, &LipschitzOptions::default());
+/// assert!(b.all.iter().all(|x| x.value >= b.best.value) && b.best.certainty == Certainty::Certified);
+/// assert!((b.best.value.to_linear().unwrap() - 9.0).abs() < 1e-6); // both units on
+/// ```
 pub fn lipschitz(chain: &Chain, options: &LipschitzOptions) -> LipschitzBounds {
     let naive = Bound {
         name: "product of norms",

@@ -82,6 +82,17 @@ impl Kernel {
     ///
     /// # Errors
     /// See [`KernelError`].
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::convolution::{Kernel, Layout};
+    /// use isometer::linalg::view::MatrixRef;
+    /// let data: Vec<f32> = (0..24).map(|i| i as f32).collect();
+    /// // 2 outputs, 3 inputs, 2 x 2 taps, stored as PyTorch does
+    /// let stored = MatrixRef::row_major(&data, 2, 12).unwrap();
+    /// let k = Kernel::new(&stored, &[2, 3, 2, 2], Layout::OutputsFirst, 1).unwrap();
+    /// assert_eq!((k.outputs(), k.inputs(), k.taps()), (2, 3, [2, 2]));
+    /// ```
     pub fn new(
         view: &MatrixRef<'_>,
         shape: &[usize],
@@ -195,6 +206,15 @@ impl Kernel {
     /// `torch.nn.utils.spectral_norm` divides by. The convolution's own norm is up to the root
     /// of the number of taps larger (Tsuzuku, Sato and Sugiyama, arXiv:1802.04034), and not below it
     /// divided by that root.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::convolution::{Kernel, Layout};
+    /// use isometer::linalg::view::MatrixRef;
+    /// let taps = MatrixRef::row_major(&[3.0, 4.0], 1, 2).unwrap();
+    /// let kernel = Kernel::new(&taps, &[1, 1, 2], Layout::OutputsFirst, 1).unwrap();
+    /// assert!((kernel.reshaped_norm().to_linear().unwrap().0 - 5.0).abs() < 1e-13); // the convolution has 7
+    /// ```
     pub fn reshaped_norm(&self) -> Enclosure {
         self.reshaped
     }

@@ -9,6 +9,27 @@
 //! Zero padding is no circulant: the number of the torus of the same size is *not* an upper bound.
 //! The zero-padded map is a submatrix of the circulant on a larger torus, whose norm is.
 //! Theorem: torus-embedding.
+//!
+//! Start with [`Kernel::new`] and [`Convolution::new`]; then [`Convolution::torus_norm`] or
+//! [`Convolution::torus_extremes`] (certified), [`Convolution::torus_spectrum`] (estimate),
+//! [`Convolution::zero_padding_bound`] and [`resolution_free_bound`] (certified, from above).
+//! [`bounds::convolution`](crate::bounds::convolution) chooses among them.
+//!
+//! ```
+//! use isometer::linalg::convolution::{Convolution, Geometry, Kernel, Layout};
+//! use isometer::linalg::view::MatrixRef;
+//!
+//! // the difference y[p] = x[p] - x[p + 1] on a circle of 8: symbol 1 - e^(iw), from 0 to 2
+//! let taps = MatrixRef::row_major(&[1.0, -1.0], 1, 2).unwrap();
+//! let kernel = Kernel::new(&taps, &[1, 1, 2], Layout::OutputsFirst, 1).unwrap();
+//! // the reshaped kernel, which spectral normalization divides by, knows nothing of that
+//! assert!((kernel.reshaped_norm().to_linear().unwrap().0 - 2f64.sqrt()).abs() < 1e-12);
+//! let c = Convolution::new(kernel, Geometry::torus(1, 8)).unwrap();
+//! assert!((c.torus_norm().to_linear().unwrap().0 - 2.0).abs() < 1e-12);
+//! let s = c.torus_spectrum().unwrap(); // 2 |sin(w / 2)|
+//! assert!(s.log(7).to_linear_saturating() < 1e-12);
+//! assert!((s.log(3).to_linear().unwrap() - 2f64.sqrt()).abs() < 1e-12);
+//! ```
 
 mod kernel;
 mod race;
@@ -55,6 +76,13 @@ pub struct Geometry {
 
 impl Geometry {
     /// Stride 1, dilation 1, circular padding.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::convolution::{Geometry, Padding};
+    /// let g = Geometry::torus(4, 6);
+    /// assert_eq!((g.size, g.stride, g.padding), ([4, 6], [1, 1], Padding::Circular));
+    /// ```
     pub fn torus(height: usize, width: usize) -> Geometry {
         Geometry {
             size: [height, width],
@@ -146,6 +174,16 @@ impl Convolution {
     ///
     /// # Errors
     /// See [`GeometryError`].
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::convolution::{Convolution, Geometry, Kernel, Layout, Padding};
+    /// use isometer::linalg::view::MatrixRef;
+    /// let taps = MatrixRef::row_major(&[1.0, 2.0, 3.0], 1, 3).unwrap();
+    /// let kernel = Kernel::new(&taps, &[1, 1, 3], Layout::OutputsFirst, 1).unwrap();
+    /// let geometry = Geometry { stride: [1, 2], padding: Padding::Zeros(1), ..Geometry::torus(1, 8) };
+    /// assert_eq!(Convolution::new(kernel, geometry).unwrap().output(), [1, 4]);
+    /// ```
     pub fn new(kernel: Kernel, geometry: Geometry) -> Result<Convolution, GeometryError> {
         let Geometry {
             size: [height, width],
@@ -226,6 +264,16 @@ impl Convolution {
     }
 
     /// Rows of the matrix: output channels times output points.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::convolution::{Convolution, Geometry, Kernel, Layout};
+    /// use isometer::linalg::view::MatrixRef;
+    /// let taps = MatrixRef::row_major(&[1.0; 12], 2, 6).unwrap(); // 2 outputs, 3 inputs, 2 taps
+    /// let kernel = Kernel::new(&taps, &[2, 3, 2], Layout::OutputsFirst, 1).unwrap();
+    /// let c = Convolution::new(kernel, Geometry::torus(1, 8)).unwrap();
+    /// assert_eq!((c.rows(), c.cols()), (16, 24));
+    /// ```
     pub fn rows(&self) -> usize {
         self.kernel.outputs() * self.output[0] * self.output[1]
     }

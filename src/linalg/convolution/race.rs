@@ -453,6 +453,17 @@ impl Convolution {
     /// nothing: see [`Convolution::zero_padding_bound`].
     ///
     /// One Cholesky factorisation for each frequency of the half grid: `O(HW c^3)`.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::convolution::{Convolution, Geometry, Kernel, Layout};
+    /// use isometer::linalg::view::MatrixRef;
+    /// let taps = MatrixRef::row_major(&[1.0, 2.0, 3.0], 1, 3).unwrap();
+    /// let kernel = Kernel::new(&taps, &[1, 1, 3], Layout::OutputsFirst, 1).unwrap();
+    /// let c = Convolution::new(kernel, Geometry::torus(1, 8)).unwrap();
+    /// let (_, lo, hi) = c.torus_norm().to_linear().unwrap(); // taps of one sign: their sum, at frequency 0
+    /// assert!(lo <= 6.0 && 6.0 <= hi && hi - lo < 1e-12);
+    /// ```
     pub fn torus_norm(&self) -> Enclosure {
         self.torus_norm_with(None)
     }
@@ -474,6 +485,17 @@ impl Convolution {
     ///
     /// The lower limit of the smallest is positive where Gram matrices show it (kappa up to about 1e6), or
     /// where the few frequencies that come close to singular can be enclosed one by one; else it is 0.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::convolution::{Convolution, Geometry, Kernel, Layout};
+    /// use isometer::linalg::view::MatrixRef;
+    /// let taps = MatrixRef::row_major(&[3.0, 1.0], 1, 2).unwrap(); // |3 + e^(iw)|
+    /// let kernel = Kernel::new(&taps, &[1, 1, 2], Layout::OutputsFirst, 1).unwrap();
+    /// let e = Convolution::new(kernel, Geometry::torus(1, 8)).unwrap().torus_extremes();
+    /// let (_, lo, hi) = e.smallest.to_linear().unwrap();
+    /// assert!(lo <= 2.0 && 2.0 <= hi && hi - lo < 1e-9);
+    /// ```
     pub fn torus_extremes(&self) -> TorusExtremes {
         self.torus_extremes_with(None)
     }

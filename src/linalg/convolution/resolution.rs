@@ -14,6 +14,16 @@ use crate::scale::Enclosure;
 /// that some size comes close to.
 ///
 /// `None` unless `points` exceeds the span of the taps on both axes.
+///
+/// # Examples
+/// ```
+/// use isometer::linalg::convolution::{Kernel, Layout, resolution_free_bound};
+/// use isometer::linalg::view::MatrixRef;
+/// let taps = MatrixRef::row_major(&[1.0, -1.0], 1, 2).unwrap();
+/// let kernel = Kernel::new(&taps, &[1, 1, 2], Layout::OutputsFirst, 1).unwrap();
+/// let bound = resolution_free_bound(&kernel, [1, 1], [1, 1], 64).unwrap().to_linear().unwrap().2;
+/// assert!((2.0..2.001).contains(&bound)); // 2 is reached on every even circle
+/// ```
 pub fn resolution_free_bound(
     kernel: &Kernel,
     stride: [usize; 2],

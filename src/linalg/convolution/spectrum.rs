@@ -11,6 +11,19 @@ impl Convolution {
     ///
     /// # Errors
     /// [`NoConvergence`].
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::convolution::{Convolution, Geometry, Kernel, Layout};
+    /// use isometer::linalg::view::MatrixRef;
+    /// let taps = MatrixRef::row_major(&[3.0, 1.0], 1, 2).unwrap();
+    /// let kernel = Kernel::new(&taps, &[1, 1, 2], Layout::OutputsFirst, 1).unwrap();
+    /// let s = Convolution::new(kernel, Geometry::torus(1, 4)).unwrap().torus_spectrum().unwrap();
+    /// // |3 + e^(iw)| at w = 0, +-pi/2, pi
+    /// let sigma: Vec<f64> = (0..4).map(|i| s.log(i).to_linear().unwrap()).collect();
+    /// assert!((sigma[0] - 4.0).abs() < 1e-12 && (sigma[1] - 10f64.sqrt()).abs() < 1e-12);
+    /// assert!((sigma[2] - sigma[1]).abs() < 1e-12 && (sigma[3] - 2.0).abs() < 1e-12);
+    /// ```
     pub fn torus_spectrum(&self) -> Result<SingularValues, NoConvergence> {
         let stencil = Stencil::new(&self.on_torus(self.geometry().size));
         let grid = stencil.half_grid();

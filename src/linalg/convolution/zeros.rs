@@ -23,6 +23,19 @@ impl Convolution {
     /// input as there are zeros on one side that a tap can reach; the least of a few is
     /// taken. Theorem: torus-embedding. The norm on the torus of the input's own size is no
     /// bound. For a convolution that is circular already this is [`Convolution::torus_norm`].
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::convolution::{Convolution, Geometry, Kernel, Layout, Padding};
+    /// use isometer::linalg::view::MatrixRef;
+    /// let taps = MatrixRef::row_major(&[1.0, 1.0, 1.0], 1, 3).unwrap();
+    /// let kernel = Kernel::new(&taps, &[1, 1, 3], Layout::OutputsFirst, 1).unwrap();
+    /// let c = Convolution::new(kernel, Geometry { padding: Padding::Same, ..Geometry::torus(1, 5) }).unwrap();
+    /// // the tridiagonal matrix of ones of order 5 has norm 1 + 2 cos(pi / 6)
+    /// let norm = 1.0 + 2.0 * (std::f64::consts::PI / 6.0).cos();
+    /// let (_, _, bound) = c.zero_padding_bound().to_linear().unwrap();
+    /// assert!(norm <= bound && bound < 3.0 + 1e-12);
+    /// ```
     pub fn zero_padding_bound(&self) -> Enclosure {
         self.zero_padding_bound_with(None)
     }
@@ -67,6 +80,19 @@ impl Convolution {
 
 /// A convolution, zero-padded or circular, as a map given by its products: signals with channels fastest,
 /// then width, then height. Entries are those of the kernel times `2^-exponent`.
+///
+/// # Examples
+/// ```
+/// use isometer::linalg::convolution::{Convolution, Geometry, Kernel, Layout, Padding, ZeroPadded};
+/// use isometer::linalg::{operator::LinearOperator, view::MatrixRef};
+/// let taps = MatrixRef::row_major(&[0.5, 0.5, 0.5], 1, 3).unwrap();
+/// let kernel = Kernel::new(&taps, &[1, 1, 3], Layout::OutputsFirst, 1).unwrap();
+/// let c = Convolution::new(kernel, Geometry { padding: Padding::Same, ..Geometry::torus(1, 3) }).unwrap();
+/// let mut y = [0.0; 3];
+/// ZeroPadded::new(&c).apply(&[1.0, 2.0, 4.0], &mut y);
+/// let unit = 2f64.powi(c.kernel().exponent() as i32); // entries are scaled
+/// assert_eq!(y.map(|v| v * unit), [1.5, 3.5, 3.0]);
+/// ```
 pub struct ZeroPadded<'a> {
     conv: &'a Convolution,
     /// Taps of each group.

@@ -29,6 +29,16 @@ impl IntegerMatrix {
     ///
     /// # Panics
     /// If `s` is NaN.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::exact::{DEFAULT_BUDGET, IntegerMatrix};
+    /// use isometer::linalg::view::MatrixRef;
+    /// let a = MatrixRef::row_major(&[1.0, 2.0, 3.0, 4.0], 2, 2).unwrap(); // 0.36597 and 5.46499
+    /// let a = IntegerMatrix::new(&a).unwrap();
+    /// assert_eq!(a.count_below(0.36596, 0, DEFAULT_BUDGET).unwrap().below, 0);
+    /// assert_eq!(a.count_below(0.36597, 0, DEFAULT_BUDGET).unwrap().below, 1);
+    /// ```
     pub fn count_below(
         &self,
         s: f64,
@@ -87,6 +97,15 @@ impl IntegerMatrix {
     ///
     /// # Panics
     /// If a limit is NaN.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::exact::{DEFAULT_BUDGET, IntegerMatrix};
+    /// use isometer::linalg::view::MatrixRef;
+    /// let a = IntegerMatrix::new(&MatrixRef::row_major(&[1.0, 2.0, 3.0, 4.0], 2, 2).unwrap()).unwrap();
+    /// assert!(a.proves_sigma_max_in(5.46498, 5.46499, 0, DEFAULT_BUDGET).unwrap());
+    /// assert!(!a.proves_sigma_max_in(5.46499, 5.46500, 0, DEFAULT_BUDGET).unwrap());
+    /// ```
     pub fn proves_sigma_max_in(
         &self,
         lo: f64,
@@ -109,6 +128,14 @@ impl IntegerMatrix {
     ///
     /// # Panics
     /// If a limit is NaN.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::exact::{DEFAULT_BUDGET, IntegerMatrix};
+    /// use isometer::linalg::view::MatrixRef;
+    /// let a = IntegerMatrix::new(&MatrixRef::row_major(&[3.0, 0.0, 0.0, 4.0], 2, 2).unwrap()).unwrap();
+    /// assert!(a.proves_sigma_min_in(3.0, 3.0, 0, DEFAULT_BUDGET).unwrap()); // exactly 3
+    /// ```
     pub fn proves_sigma_min_in(
         &self,
         lo: f64,

@@ -72,6 +72,16 @@ impl IntegerMatrix {
     ///
     /// # Errors
     /// [`InverseError`]; singularity is proved before it is reported.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::exact::{DEFAULT_BUDGET, IntegerMatrix};
+    /// use isometer::linalg::view::MatrixRef;
+    /// let a = MatrixRef::row_major(&[1.0, 2.0, 3.0, 4.0], 2, 2).unwrap();
+    /// let inverse = IntegerMatrix::new(&a).unwrap().inverse(DEFAULT_BUDGET).unwrap().rounded();
+    /// let entries: Vec<f64> = inverse.entries.iter().map(|x| x * 2f64.powi(inverse.exponent as i32)).collect();
+    /// assert_eq!(entries, [-2.0, 1.0, 1.5, -0.5]);
+    /// ```
     pub fn inverse(&self, budget: u64) -> Result<ExactInverse, InverseError> {
         let n = self.rows;
         if n != self.cols {
@@ -203,6 +213,17 @@ impl ExactInverse {
     ///
     /// # Panics
     /// If the index is outside the shape.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::exact::{DEFAULT_BUDGET, IntegerMatrix};
+    /// use isometer::linalg::view::MatrixRef;
+    /// let a = MatrixRef::row_major(&[1.0, 2.0, 3.0, 4.0], 2, 2).unwrap();
+    /// let inverse = IntegerMatrix::new(&a).unwrap().inverse(DEFAULT_BUDGET).unwrap();
+    /// let (numerator, denominator, exponent) = inverse.entry(1, 0); // 3/2
+    /// let text = |x: &dyn std::fmt::Display| x.to_string().parse::<f64>().unwrap();
+    /// assert_eq!(text(numerator) / text(denominator) * 2f64.powi(exponent as i32), 1.5);
+    /// ```
     pub fn entry(&self, i: usize, j: usize) -> (&IBig, &IBig, i64) {
         assert!(i < self.order && j < self.order);
         (

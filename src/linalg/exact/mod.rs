@@ -1,10 +1,24 @@
 //! Exact arithmetic on stored matrices.
 //!
-//! Every finite floating-point matrix is an integer matrix times a power of two. On that integer
-//! matrix rank, inverse and the number of singular values below a threshold are decided without
-//! any rounding: [`IntegerMatrix::rank`], [`IntegerMatrix::inverse`],
-//! [`IntegerMatrix::count_below`]. The work grows with the number of bits, so every operation
-//! estimates it first and refuses with [`TooMuchWork`] beyond the caller's budget.
+//! *Is it really singular, or only nearly?* Every finite floating-point matrix is an integer matrix times a power
+//! of two. On that integer matrix rank, inverse and the number of singular values below a threshold are decided
+//! without any rounding: [`IntegerMatrix::rank`], [`IntegerMatrix::inverse`], [`IntegerMatrix::count_below`]. The
+//! work grows with the number of bits, so every operation estimates it first and refuses with [`TooMuchWork`]
+//! beyond the caller's budget ([`DEFAULT_BUDGET`] is a fraction of a second).
+//!
+//! ```
+//! use isometer::linalg::exact::{DEFAULT_BUDGET, IntegerMatrix};
+//! use isometer::linalg::view::MatrixRef;
+//!
+//! // 0.1 + 0.2 is not 0.3 in f64, so this matrix is regular by the last bit
+//! let a = MatrixRef::row_major(&[0.1 + 0.2, 1.0, 0.3, 1.0], 2, 2).unwrap();
+//! assert_eq!(IntegerMatrix::new(&a).unwrap().rank(DEFAULT_BUDGET).unwrap(), 2);
+//!
+//! // of the singular values 3 and 4, one is below 4 and one equals it
+//! let d = MatrixRef::row_major(&[3.0, 0.0, 0.0, 4.0], 2, 2).unwrap();
+//! let count = IntegerMatrix::new(&d).unwrap().count_below(4.0, 0, DEFAULT_BUDGET).unwrap();
+//! assert_eq!((count.below, count.equal, count.above), (1, 1, 0));
+//! ```
 
 mod inertia;
 mod inverse;
@@ -78,6 +92,14 @@ impl IntegerMatrix {
     ///
     /// # Errors
     /// The first entry that is NaN or infinite.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::{exact::IntegerMatrix, view::MatrixRef};
+    /// let a = IntegerMatrix::new(&MatrixRef::row_major(&[0.5, 0.75], 1, 2).unwrap()).unwrap();
+    /// assert_eq!(a.exponent(), -2);
+    /// assert_eq!((a.entry(0, 0).to_string(), a.entry(0, 1).to_string()), ("2".into(), "3".into()));
+    /// ```
     pub fn new(a: &MatrixRef<'_>) -> Result<IntegerMatrix, NonFinite> {
         if let Some(bad) = a.first_nonfinite() {
             return Err(bad);
@@ -163,6 +185,14 @@ impl IntegerMatrix {
 
     /// The smaller Gram matrix, `A^T A` or `A A^T`, of order `min(rows, cols)`: its eigenvalues
     /// are the squared singular values.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::{exact::IntegerMatrix, view::MatrixRef};
+    /// let g = IntegerMatrix::new(&MatrixRef::row_major(&[3.0, 4.0], 1, 2).unwrap()).unwrap().gram();
+    /// assert_eq!((g.rows(), g.cols(), g.exponent()), (1, 1, 0));
+    /// assert_eq!(g.entry(0, 0).to_string(), "25");
+    /// ```
     pub fn gram(&self) -> IntegerMatrix {
         let tall = self.rows >= self.cols;
         let n = self.rows.min(self.cols);

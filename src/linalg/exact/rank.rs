@@ -15,6 +15,14 @@ impl IntegerMatrix {
     ///
     /// # Errors
     /// [`TooMuchWork`] if the estimate exceeds `budget` (see [`super::DEFAULT_BUDGET`]).
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::exact::{DEFAULT_BUDGET, IntegerMatrix};
+    /// use isometer::linalg::view::MatrixRef;
+    /// let a = MatrixRef::row_major(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0], 3, 3).unwrap();
+    /// assert_eq!(IntegerMatrix::new(&a).unwrap().rank(DEFAULT_BUDGET).unwrap(), 2);
+    /// ```
     pub fn rank(&self, budget: u64) -> Result<usize, TooMuchWork> {
         let (m, n) = (self.rows, self.cols);
         let full = m.min(n);

@@ -35,6 +35,15 @@ pub struct Leading {
 ///
 /// # Errors
 /// [`ProductError`]; [`ProductError::Count`] if `count` is 0 or exceeds the number of values.
+///
+/// # Examples
+/// ```
+/// use isometer::linalg::product::{MatrixChain, ProductOptions, leading};
+/// use isometer::linalg::view::MatrixRef;
+/// let layers = vec![MatrixRef::row_major(&[3.0, 0.0, 0.0, 1.0], 2, 2).unwrap(); 50];
+/// let top = leading(&mut MatrixChain::new(&layers), 1, &ProductOptions::default()).unwrap();
+/// assert!((top.log2_singular_values[0] - 50.0 * 3f64.log2()).abs() < 1e-9);
+/// ```
 pub fn leading<S: LayerSource>(
     source: &mut S,
     count: usize,

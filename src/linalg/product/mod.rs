@@ -46,6 +46,22 @@
 //!
 //! Memory is `O(n^2)` for the passes and one record of `O(n^2)` per layer for the backward pass
 //! until 64 MiB, from where on only about `sqrt(L)` of them are held and segments are recomputed.
+//!
+//! # Example
+//!
+//! Two thousand layers `diag(2, 1/2)` have the singular values 2^2000 and 2^-2000, a condition number of 2^4000:
+//!
+//! ```
+//! use isometer::linalg::product::{MatrixChain, ProductOptions, spectrum};
+//! use isometer::linalg::view::MatrixRef;
+//!
+//! let layer = MatrixRef::row_major(&[2.0, 0.0, 0.0, 0.5], 2, 2).unwrap();
+//! let layers = vec![layer; 2000];
+//! let s = spectrum(&mut MatrixChain::new(&layers), &ProductOptions::default()).unwrap();
+//! assert!((s.log2_singular_values[0] - 2000.0).abs() < 1e-9);
+//! assert!((s.log2_singular_values[1] + 2000.0).abs() < 1e-9);
+//! assert!(s.reliable.iter().all(|&r| r) && (s.log2_cond() - 4000.0).abs() < 1e-9);
+//! ```
 
 mod bidiagonal;
 mod graded;
@@ -281,6 +297,15 @@ impl ProductSpectrum {
     }
 
     /// log10 of the condition number.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::product::{MatrixChain, ProductOptions, spectrum};
+    /// use isometer::linalg::view::MatrixRef;
+    /// let layers = vec![MatrixRef::row_major(&[10.0, 0.0, 0.0, 1.0], 2, 2).unwrap(); 500];
+    /// let s = spectrum(&mut MatrixChain::new(&layers), &ProductOptions::default()).unwrap();
+    /// assert!((s.log10_cond() - 500.0).abs() < 1e-9 && (s.log10_norm() - 500.0).abs() < 1e-9);
+    /// ```
     pub fn log10_cond(&self) -> f64 {
         self.log2_cond() * LOG10_2
     }
@@ -298,6 +323,16 @@ impl ProductSpectrum {
     /// Uncertainty of each log2 value that the storage format leaves: weights rounded with unit
     /// roundoff `eps` (2^-24 for f32, 2^-8 for bf16) may have been any within `eps` of theirs.
     /// First order; meaningful while well below 1.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::product::{MatrixChain, ProductOptions, spectrum};
+    /// use isometer::linalg::view::MatrixRef;
+    /// let layers = vec![MatrixRef::row_major(&[2.0, 0.0, 0.0, 0.5], 2, 2).unwrap(); 100];
+    /// let s = spectrum(&mut MatrixChain::new(&layers), &ProductOptions::default()).unwrap();
+    /// let error = s.log2_error(2f64.powi(-24)); // had the weights been f32
+    /// assert!(error.iter().all(|e| *e > 0.0 && *e < 1e-4));
+    /// ```
     pub fn log2_error(&self, eps: f64) -> Vec<f64> {
         self.sensitivity.iter().map(|s| eps * s / LN_2).collect()
     }
@@ -414,6 +449,16 @@ fn attempt<T: Kernel, S: LayerSource>(
 ///
 /// # Errors
 /// [`ProductError`]; non-finite entries and misfitting shapes are found before anything else.
+///
+/// # Examples
+/// ```
+/// use isometer::linalg::product::{GaussianChain, ProductOptions, spectrum};
+/// let mut chain = GaussianChain { depth: 60, width: 3, alpha: 1.0, seed: 7 };
+/// let s = spectrum(&mut chain, &ProductOptions::default()).unwrap();
+/// assert_eq!(s.log2_singular_values.len(), 3);
+/// // sum log2 sigma = log2 |det J|, which the layers know independently
+/// assert!(s.determinant_residual.unwrap().abs() < 1e-9);
+/// ```
 pub fn spectrum<S: LayerSource>(
     source: &mut S,
     options: &ProductOptions<'_>,

@@ -20,6 +20,14 @@ impl Layer {
     }
 
     /// A `rows x cols` layer whose entries come from `f(row, col)`.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::product::Layer;
+    /// let layer = Layer::from_fn(2, 3, |row, col| (10 * row + col) as f64);
+    /// assert_eq!((layer.rows(), layer.cols(), layer.get(1, 2)), (2, 3, 12.0));
+    /// assert_eq!(layer.transposed().get(2, 1), 12.0);
+    /// ```
     pub fn from_fn(rows: usize, cols: usize, mut f: impl FnMut(usize, usize) -> f64) -> Layer {
         let mut data = Vec::with_capacity(rows * cols);
         for j in 0..cols {
@@ -31,6 +39,14 @@ impl Layer {
     }
 
     /// Sets the shape, zeroes the entries and lends them: entry `(i, j)` is `[i + j * rows]`.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::linalg::product::Layer;
+    /// let mut layer = Layer::new();
+    /// layer.reset(2, 2).copy_from_slice(&[1.0, 2.0, 3.0, 4.0]); // column after column
+    /// assert_eq!((layer.get(1, 0), layer.get(0, 1)), (2.0, 3.0));
+    /// ```
     pub fn reset(&mut self, rows: usize, cols: usize) -> &mut [f64] {
         (self.rows, self.cols) = (rows, cols);
         self.data.clear();
@@ -78,6 +94,25 @@ impl Layer {
 
 /// A chain of layers with random access. Layer 0 is applied first. A layer is read several times
 /// (a scan, a forward pass, a backward pass) and must be the same each time.
+///
+/// # Examples
+/// ```
+/// use isometer::linalg::product::{Layer, LayerSource, ProductOptions, spectrum};
+/// /// `diag(k + 1, 1)` for layer `k`: a product of norm `depth!`.
+/// struct Growing(usize);
+/// impl LayerSource for Growing {
+///     type Error = std::convert::Infallible;
+///     fn depth(&self) -> usize {
+///         self.0
+///     }
+///     fn read(&mut self, k: usize, into: &mut Layer) -> Result<(), Self::Error> {
+///         into.reset(2, 2).copy_from_slice(&[(k + 1) as f64, 0.0, 0.0, 1.0]);
+///         Ok(())
+///     }
+/// }
+/// let s = spectrum(&mut Growing(10), &ProductOptions::default()).unwrap();
+/// assert!((s.log2_norm() - 3628800f64.log2()).abs() < 1e-9);
+/// ```
 pub trait LayerSource {
     /// Why a layer could not be read.
     type Error: std::error::Error + Send + Sync + 'static;
@@ -168,6 +203,15 @@ impl LayerSource for MatrixChain<'_> {
 
 /// Square layers with independent `N(0, alpha^2)` entries. Layer `k` is stream `k` of a ChaCha
 /// generator, so it does not depend on the order of reading or on threads.
+///
+/// # Examples
+/// ```
+/// use isometer::linalg::product::{GaussianChain, Layer, LayerSource};
+/// let mut chain = GaussianChain { depth: 3, width: 2, alpha: 0.0, seed: 1 };
+/// let mut layer = Layer::new();
+/// chain.read(2, &mut layer).unwrap();
+/// assert_eq!((chain.depth(), layer.entries()), (3, &[0.0; 4][..])); // alpha = 0
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GaussianChain {
     /// Number of layers.

@@ -1,4 +1,16 @@
 //! Scalar activation functions with their derivatives, by the names PyTorch and Keras use.
+//!
+//! An [`Activation`] is parsed from a name, or made from functions ([`Custom`]). Everything in
+//! [`theory`](crate::theory) works for each, through value, derivative and the points where a derivative jumps.
+//!
+//! ```
+//! use isometer::network::activation::Activation;
+//!
+//! let leaky: Activation = "leaky_relu:0.2".parse().unwrap();
+//! assert_eq!((leaky.value(-5.0), leaky.derivative(-5.0)), (-1.0, 0.2));
+//! assert_eq!((leaky.kinks(), leaky.slopes()), (vec![0.0], Some((0.2, 1.0))));
+//! assert!("rleu".parse::<Activation>().is_err());
+//! ```
 
 mod names;
 
@@ -102,6 +114,14 @@ impl Custom {
     /// A continuous function with its derivative; `kinks` are the points where the derivative, or
     /// a higher one, jumps. Between kinks the function should be analytic: quadrature is split
     /// there and nowhere else.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::activation::{Activation, Custom};
+    /// let slope = |x| f64::from(x > -1.0 && x <= 1.0);
+    /// let phi = Activation::Custom(Custom::new("clamp", |x| x.clamp(-1.0, 1.0), slope, [-1.0, 1.0]));
+    /// assert_eq!((phi.value(3.0), phi.derivative(0.5), phi.name()), (1.0, 1.0, "clamp"));
+    /// ```
     pub fn new(
         name: impl Into<String>,
         value: impl Fn(f64) -> f64 + Send + Sync + 'static,
@@ -172,6 +192,13 @@ fn gelu_inner(x: f64) -> (f64, f64) {
 
 impl Activation {
     /// `phi(x)`.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::activation::Activation;
+    /// // GELU is x Phi(x)
+    /// assert!((Activation::Gelu.value(1.0) - 0.8413447460685429).abs() < 1e-15);
+    /// ```
     pub fn value(&self, x: f64) -> f64 {
         match self {
             Activation::Linear => x,
@@ -240,6 +267,14 @@ impl Activation {
 
     /// `phi'(x)`; at a kink, the limit from the left, as automatic differentiation frameworks take
     /// it for ReLU.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::activation::Activation;
+    /// let d = Activation::Tanh.derivative(0.5);
+    /// assert!((d - (1.0 - 0.5f64.tanh().powi(2))).abs() < 1e-15);
+    /// assert_eq!(Activation::Relu.derivative(0.0), 0.0); // from the left
+    /// ```
     pub fn derivative(&self, x: f64) -> f64 {
         let step = |on: bool| f64::from(u8::from(on));
         match self {
@@ -327,6 +362,13 @@ impl Activation {
     }
 
     /// Points where `phi` or one of its derivatives jumps, ascending; analytic between them.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::activation::Activation;
+    /// assert_eq!(Activation::Relu6.kinks(), [0.0, 6.0]);
+    /// assert!(Activation::Tanh.kinks().is_empty());
+    /// ```
     pub fn kinks(&self) -> Vec<f64> {
         match self {
             Activation::Relu
@@ -348,6 +390,13 @@ impl Activation {
 
     /// `(below, above)` with `phi(x) = below x` for `x <= 0` and `above x` for `x > 0`, for the
     /// positively homogeneous activations: the ones with exact laws at finite width.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::activation::Activation;
+    /// assert_eq!(Activation::Relu.slopes(), Some((0.0, 1.0)));
+    /// assert_eq!(Activation::Tanh.slopes(), None); // no exact law at finite width
+    /// ```
     pub fn slopes(&self) -> Option<(f64, f64)> {
         match self {
             Activation::Linear => Some((1.0, 1.0)),
@@ -359,6 +408,12 @@ impl Activation {
     }
 
     /// Whether `phi(-x) = -phi(x)`.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::activation::Activation;
+    /// assert!(Activation::Tanh.is_odd() && !Activation::Sigmoid.is_odd());
+    /// ```
     pub fn is_odd(&self) -> bool {
         match self {
             Activation::Linear

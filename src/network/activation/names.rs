@@ -51,6 +51,14 @@ impl Activation {
     }
 
     /// Every built-in activation, families at PyTorch's default parameter.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::activation::Activation;
+    /// for phi in Activation::all() {
+    ///     assert_eq!(phi.to_string().parse::<Activation>().unwrap(), phi); // text forms are read back
+    /// }
+    /// ```
     pub fn all() -> Vec<Activation> {
         NAMES
             .iter()

@@ -18,6 +18,16 @@ use super::activation::Activation;
 use super::framework::torch_gain_squared;
 
 /// How the weights of every layer are drawn, as the user named it.
+///
+/// Read from text as `name` or `name:key=value,...`, with `torch:` or `keras:` before it where the frameworks
+/// differ:
+///
+/// ```
+/// use isometer::network::{WeightInit, activation::Activation};
+/// let sigma_w2 = |text: &str| text.parse::<WeightInit>().unwrap().law(&Activation::Relu, 64, 64).sigma_w2;
+/// assert_eq!((sigma_w2("kaiming_normal"), sigma_w2("xavier_normal")), (2.0, 1.0));
+/// assert!((sigma_w2("torch:linear") - 1.0 / 3.0).abs() < 1e-15); // PyTorch's nn.Linear
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum WeightInit {
@@ -285,6 +295,12 @@ impl Default for WeightInit {
 
 impl WeightInit {
     /// Normal entries of variance `sigma_w2 / fan_in`.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::{WeightInit, activation::Activation};
+    /// assert_eq!(WeightInit::gaussian(1.5).law(&Activation::Tanh, 7, 3).sigma_w2, 1.5);
+    /// ```
     pub fn gaussian(sigma_w2: f64) -> WeightInit {
         WeightInit::SigmaW2 {
             sigma_w2,
@@ -297,6 +313,14 @@ impl WeightInit {
     /// # Errors
     ///
     /// Where the initializer fixes the variance itself.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::{WeightInit, activation::Activation};
+    /// let init: WeightInit = "orthogonal".parse().unwrap();
+    /// let wider = init.with_sigma_w2(4.0).unwrap();
+    /// assert_eq!(wider.law(&Activation::Tanh, 8, 8).sigma_w2, 4.0);
+    /// ```
     pub fn with_sigma_w2(self, sigma_w2: f64) -> Result<WeightInit, InitError> {
         let ensemble = match self {
             WeightInit::Normal {

@@ -53,6 +53,13 @@ pub struct Model {
 impl Model {
     /// A network with everything else at its default: `kaiming_normal` weights, the bias that goes with
     /// them (none), alpha 1, a scalar readout, f32.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::{Model, activation::Activation};
+    /// let model = Model::new(vec![784, 256, 256], Activation::Relu);
+    /// assert_eq!((model.depth(), model.keep(), model.beta()), (2, 1.0, None));
+    /// ```
     pub fn new(widths: Vec<usize>, activation: Activation) -> Model {
         Model {
             widths,
@@ -75,6 +82,12 @@ impl Model {
     /// # Errors
     ///
     /// No layer, or more than [`MAX_DEPTH`].
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::Model;
+    /// assert_eq!(Model::equal_widths(3, 10).unwrap(), [10, 10, 10, 10]); // the input first
+    /// ```
     pub fn equal_widths(depth: usize, width: usize) -> Result<Vec<usize>, ModelError> {
         match depth {
             0 => Err(ModelError::NoLayer { given: 1 }),
@@ -103,6 +116,14 @@ impl Model {
     /// # Panics
     ///
     /// Unless `l` is in `1..=depth + 1`; the last is the readout.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::{Model, activation::Activation};
+    /// let model = Model::new(vec![100, 50], Activation::Relu);
+    /// let (first, readout) = (model.layer(1), model.layer(2));
+    /// assert_eq!((first.fan_in, first.fan_out, readout.fan_in, readout.fan_out), (100, 50, 50, 1));
+    /// ```
     pub fn layer(&self, l: usize) -> Layer {
         let readout = self.depth() + 1;
         assert!((1..=readout).contains(&l), "layer {l} of {readout}");

@@ -215,6 +215,15 @@ impl Model {
     /// # Errors
     ///
     /// The first complaint, with what to write instead.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::network::{Model, activation::Activation};
+    /// let mut model = Model::new(vec![4, 4], Activation::Relu);
+    /// assert!(model.validate().is_ok());
+    /// model.dropout = 1.5;
+    /// assert_eq!(model.validate().unwrap_err().key(), "dropout");
+    /// ```
     pub fn validate(&self) -> Result<(), ModelError> {
         self.validate_widths()?;
         if let Some(p) = self.activation.parameter()

@@ -13,6 +13,14 @@ pub struct Look {
 /// half of the rest for the one before, and so on; the first look has what is left, so that the
 /// levels sum to `alpha`. A run that is stopped at the first look that disagrees at its own level, and only
 /// then, raises a false alarm with probability at most `alpha` (theorem: spent-levels).
+///
+/// # Examples
+/// ```
+/// use isometer::reference::monte_carlo::looks;
+/// let all = looks(1000, 200, 0.01);
+/// assert!(all.iter().map(|l| l.samples).eq([250, 500, 1000]));
+/// assert!((all.iter().map(|l| l.alpha).sum::<f64>() - 0.01).abs() < 1e-15);
+/// ```
 pub fn looks(total: u64, first: u64, alpha: f64) -> Vec<Look> {
     let mut out = vec![];
     let mut samples = total;

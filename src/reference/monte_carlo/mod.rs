@@ -1,5 +1,22 @@
 //! Many networks, measured: the same numbers at any number of threads, progress, and an end at any
 //! time.
+//!
+//! ```
+//! use isometer::network::{Model, activation::Activation};
+//! use isometer::reference::deferred::Deferred;
+//! use isometer::reference::measure::{Quantity, Sampler};
+//! use isometer::reference::monte_carlo::{Control, Measurement};
+//!
+//! // one linear layer 1 -> 1 and a readout: ln of products of squared normals
+//! let mut model = Model::new(vec![1, 1], Activation::Linear);
+//! model.weights = "gaussian:sigma_w2=1".parse().unwrap();
+//! let sampler = Deferred::new(&model, 7).unwrap();
+//! let mut found = Measurement::new(sampler.quantities());
+//! found.extend(&sampler, 4000, &Control::default());
+//! let ln = found.column(Quantity::Jvp).unwrap();
+//! let mean = ln.iter().sum::<f64>() / 4000.0;
+//! assert!((mean + 1.2703628454614782).abs() < 0.2); // E ln z^2 = -gamma - ln 2, deviation pi/sqrt 2
+//! ```
 
 mod looks;
 

@@ -17,6 +17,13 @@ fn value(r: &Rule) -> Value {
 }
 
 /// One rule in full.
+///
+/// # Examples
+/// ```
+/// use isometer::{audit::rules::rule, report::{Format, audit::explain}};
+/// let text = String::from_utf8(explain(rule("nan").unwrap(), Format::Table)).unwrap();
+/// assert!(text.contains("NaN") && text.contains("--finite-only")); // what to do
+/// ```
 pub fn explain(r: &Rule, format: Format) -> Vec<u8> {
     if format == Format::Json {
         let mut map = document::frame(Some("explain"), r.level.as_str(), r.consequence);

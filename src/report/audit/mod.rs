@@ -1,4 +1,17 @@
 //! `isometer audit`: one row for each layer, the findings, the verdict.
+//!
+//! ```
+//! use isometer::audit::checkpoint::{AuditOptions, Unobserved, audit, subjects};
+//! use isometer::formats::open_bytes;
+//! use isometer::report::{Format, Style, audit::{Report, Verdict}};
+//!
+//! let file = open_bytes("w.txt", b"1 nan\n2 3\n".to_vec()).unwrap();
+//! let labels = ["w".to_string()];
+//! let audit = audit(&subjects(&file, &labels), &AuditOptions::default(), &Unobserved);
+//! let report = Report { audit, fail_on: vec![], notes: vec![], seconds: None };
+//! assert!(report.verdict() == Verdict::Broken && report.fails());
+//! assert!(String::from_utf8(report.render(Format::Table, &Style::PLAIN)).unwrap().contains("nan"));
+//! ```
 
 mod explain;
 mod html;

@@ -1,4 +1,14 @@
 //! `isometer precision`: underflow, overflow, lost updates and the loss scale, predicted or counted.
+//!
+//! ```
+//! use isometer::network::{Model, NumberFormat, activation::Activation};
+//! use isometer::report::precision::{Report, Subject, Verdict};
+//! use isometer::theory::budget::budget;
+//!
+//! let subject = Subject::Predicted(budget(&Model::new(vec![8; 3], Activation::Relu), None).unwrap());
+//! let report = Report { subject, format: NumberFormat::F32, fail_underflow: None };
+//! assert_eq!(report.verdict(), Verdict::Fits);
+//! ```
 
 mod tables;
 

@@ -1,4 +1,21 @@
 //! `isometer step clip`.
+//!
+//! ```
+//! use isometer::audit::clip::clip;
+//! use isometer::linalg::view::MatrixRef;
+//! use isometer::report::step::clip::{Report, Verdict};
+//!
+//! let g = MatrixRef::row_major(&[3.0, 4.0], 1, 2).unwrap();
+//! let report = Report {
+//!     threshold: 1.0,
+//!     per_tensor: false,
+//!     names: vec![("g".into(), "g".into())],
+//!     clipping: Some(clip(&[g], 1.0).unwrap()),
+//!     broken: vec![],
+//!     skipped: vec![],
+//! };
+//! assert_eq!(report.verdict(), Verdict::Clipped);
+//! ```
 
 use super::{Left, frame, lefts, linear, norm, text};
 use crate::audit::clip::{Clipping, Way};

@@ -18,6 +18,29 @@ pub enum Ensemble {
 /// linear readout.
 ///
 /// `phi` has one slope on each side of 0. Laws hold at every input other than 0.
+///
+/// # Examples
+/// ```
+/// use isometer::theory::laws::{Ensemble, Network};
+/// // 3 hidden layers of width 8 from 4 inputs, and a readout: four variances
+/// let network = Network {
+///     widths: &[4, 8, 8, 8],
+///     sigma_w2: &[2.0, 2.0, 2.0, 1.0],
+///     slopes: (1.0, 0.0),
+///     keep: 1.0,
+///     ensemble: Ensemble::Gaussian,
+///     symmetric_biases: false,
+/// };
+/// // |J u|^2 gains a factor 8/4 from the widths; a gradient has mean square 1
+/// assert!((network.jvp().unwrap().ln_mean_square() - 2f64.ln()).abs() < 1e-12);
+/// assert!((network.forward().unwrap().ln_mean_square() - 2f64.ln()).abs() < 1e-12);
+/// assert!(network.input_gradient().unwrap().ln_mean_square().abs() < 1e-12);
+/// let element = network.input_gradient_element().unwrap();
+/// assert!((element.ln_mean_square() + 4f64.ln()).abs() < 1e-12);
+/// // |dy/dW_1|_F^2 = |x_0|^2 |delta_1|^2, for |x_0|^2 = e^0
+/// let weights = network.weight_gradient(1, 0.0).unwrap();
+/// assert!((weights.ln_mean_square() + 2f64.ln()).abs() < 1e-12);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Network<'a> {
     /// `n_0, n_1, ..., n_L`.
@@ -194,6 +217,21 @@ impl Network<'_> {
     ///
     /// # Errors
     /// A network that does not make sense, or leaky slopes with dropout.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::theory::laws::{Ensemble, Network};
+    /// let network = Network {
+    ///     widths: &[3, 1, 1],
+    ///     sigma_w2: &[2.0; 2],
+    ///     slopes: (1.0, 0.0),
+    ///     keep: 1.0,
+    ///     ensemble: Ensemble::Gaussian,
+    ///     symmetric_biases: false,
+    /// };
+    /// // two single ReLU units are both open one time in four
+    /// assert!((network.jvp().unwrap().p_zero() - 0.75).abs() < 1e-15);
+    /// ```
     pub fn jvp(&self) -> Result<ProductLaw, LawError> {
         self.check(false)?;
         let mut product = Product::default();
@@ -291,6 +329,14 @@ impl Network<'_> {
 ///
 /// # Errors
 /// No units, slopes that are both 0 or not finite, a keep probability outside `(0, 1]`.
+///
+/// # Examples
+/// ```
+/// use isometer::theory::laws::layer_kurtosis_ratio;
+/// // Gaussian weights, ReLU, n = 10: 1 + 5/n whatever the vector
+/// let ratio = |sum_u4| layer_kurtosis_ratio(10, (1.0, 0.0), 1.0, 3.0, sum_u4).unwrap();
+/// assert!((ratio(0.1) - 1.5).abs() < 1e-14 && (ratio(1.0) - 1.5).abs() < 1e-14);
+/// ```
 pub fn layer_kurtosis_ratio(
     n: usize,
     slopes: (f64, f64),

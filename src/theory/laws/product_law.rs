@@ -22,6 +22,17 @@ pub struct Uncertain {
 ///
 /// In total over all factors, per squared norm. Quantities named `ln_mean_square` and `kurtosis_ratio` count
 /// the zeros; everything about the logarithm is conditional on a non-zero value.
+///
+/// # Examples
+/// ```
+/// use isometer::theory::laws::{Factor, ProductLaw};
+/// // an exponential variable of mean 2: ln X has mean ln 2 - gamma and variance pi^2/6
+/// let law = ProductLaw::new(&[(Factor::ChiSquare { n: 2, scale: 1.0 }, 1)]).unwrap();
+/// assert!((law.mean_ln_square() - (2f64.ln() - 0.5772156649015329)).abs() < 1e-13);
+/// assert!((law.var_ln_square() - std::f64::consts::PI.powi(2) / 6.0).abs() < 1e-13);
+/// assert!((law.kurtosis_ratio() - 2.0).abs() < 1e-13 && law.p_zero() == 0.0);
+/// assert!((law.survival_ln_square(2f64.ln()).value - (-1f64).exp()).abs() < 1e-11);
+/// ```
 #[derive(Clone)]
 pub struct ProductLaw {
     ln_mean_square: f64,
@@ -53,6 +64,16 @@ impl ProductLaw {
     ///
     /// # Errors
     /// An empty product, or a factor that is not one; see [`LawError`].
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::theory::laws::{Factor, ProductLaw};
+    /// // chi-square of 2 degrees is exponential with mean 2
+    /// let law = ProductLaw::new(&[(Factor::ChiSquare { n: 2, scale: 1.0 }, 1)]).unwrap();
+    /// assert!((law.ln_mean_square() - 2f64.ln()).abs() < 1e-14);
+    /// let p = law.cdf_ln_square(2f64.ln()); // P(X <= 2) = 1 - 1/e
+    /// assert!((p.value - (1.0 - (-1f64).exp())).abs() < 1e-11);
+    /// ```
     pub fn new(factors: &[(Factor, u64)]) -> Result<ProductLaw, LawError> {
         let mut shapes: Vec<(Shape, f64)> = Vec::new();
         let mut offset = 0.0;
@@ -97,6 +118,13 @@ impl ProductLaw {
     }
 
     /// The law of the same variable multiplied by `e^ln_factor`; costs nothing.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::theory::laws::{Factor, ProductLaw};
+    /// let law = ProductLaw::new(&[(Factor::ChiSquare { n: 4, scale: 0.25 }, 3)]).unwrap();
+    /// assert!((law.scaled(7.0).ln_mean_square() - 7.0).abs() < 1e-13);
+    /// ```
     #[must_use]
     pub fn scaled(mut self, ln_factor: f64) -> ProductLaw {
         self.offset += ln_factor;
@@ -153,6 +181,14 @@ impl ProductLaw {
     ///
     /// `None` where the moment is infinite, and for `|s|` beyond 150, where it is not computed.
     /// Numbers of open gates rarer than 1e-40 are left out.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::theory::laws::{Factor, ProductLaw};
+    /// let law = ProductLaw::new(&[(Factor::ChiSquare { n: 2, scale: 1.0 }, 1)]).unwrap();
+    /// assert!((law.ln_moment(2.0).unwrap() - 8f64.ln()).abs() < 1e-12); // E X^2 = 2 * 2^2
+    /// assert_eq!(law.ln_moment(-1.0), None); // infinite
+    /// ```
     pub fn ln_moment(&self, s: f64) -> Option<f64> {
         if s <= -self.sum.pole || s.is_nan() || s.abs() > 150.0 {
             return None;
@@ -162,6 +198,16 @@ impl ProductLaw {
     }
 
     /// `P(ln X <= x | X > 0)`.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::theory::laws::{Factor, ProductLaw};
+    /// // the product of two squared normals is below 0 in the logarithm with probability P(|z1 z2| <= 1)
+    /// let law = ProductLaw::new(&[(Factor::ChiSquare { n: 1, scale: 1.0 }, 2)]).unwrap();
+    /// let p = law.cdf_ln_square(0.0);
+    /// assert!((p.value + law.survival_ln_square(0.0).value - 1.0).abs() < 1e-9 && p.error < 1e-9);
+    /// assert!(p.value > 0.7 && p.value < 0.8);
+    /// ```
     pub fn cdf_ln_square(&self, x: f64) -> Uncertain {
         self.tails(x).0
     }
@@ -233,6 +279,14 @@ impl ProductLaw {
 
     /// The `x` with `P(ln X <= x | X > 0) = p`; infinite for `p` of 0 and 1 (the ends of the
     /// support are not looked for), NaN outside.
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::theory::laws::{Factor, ProductLaw};
+    /// let law = ProductLaw::new(&[(Factor::ChiSquare { n: 2, scale: 1.0 }, 1)]).unwrap();
+    /// let median = law.quantile_ln_square(0.5).value; // of an exponential with mean 2: 2 ln 2
+    /// assert!((median - (2.0 * 2f64.ln()).ln()).abs() < 1e-10);
+    /// ```
     pub fn quantile_ln_square(&self, p: f64) -> Uncertain {
         let mean = self.mean_ln_square();
         let exact = |value| Uncertain { value, error: 0.0 };

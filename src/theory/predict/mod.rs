@@ -4,6 +4,21 @@
 //! orthogonal weights have exact laws at every width. Any other activation has the mean field of
 //! infinite width, with fluctuations to first order in 1/width. Normalization, residual branches and
 //! tied weights have laws of their own.
+//!
+//! Start with [`predict`]; [`gradient_law`] and [`laws`] give the exact laws at any point, [`growth`] the cheapest
+//! answer.
+//!
+//! ```
+//! use isometer::network::{Model, activation::Activation};
+//! use isometer::theory::predict::{Options, predict};
+//!
+//! // a tanh network of one tenth the critical variance
+//! let mut model = Model::new(vec![256; 31], Activation::Tanh);
+//! model.weights = "gaussian:sigma_w2=0.1".parse().unwrap();
+//! let p = predict(&model, &Options::default()).unwrap();
+//! assert_eq!((p.verdict.as_str(), p.mean_field.phase.as_str()), ("vanishing", "ordered"));
+//! assert!((p.mean_field.chi_1.unwrap() - 0.1).abs() < 1e-9);
+//! ```
 
 mod exact;
 mod field;
@@ -76,6 +91,19 @@ pub enum PredictError {
 ///
 /// # Errors
 /// [`PredictError`].
+///
+/// # Examples
+/// ```
+/// use isometer::network::{Model, activation::Activation};
+/// use isometer::theory::predict::{Options, predict};
+/// use isometer::theory::prediction::Verdict;
+/// // PyTorch's default for nn.Linear loses a factor of 6 on the squared gradient in each ReLU layer
+/// let mut model = Model::new(vec![64; 31], Activation::Relu);
+/// model.weights = "torch:linear".parse().unwrap();
+/// let p = predict(&model, &Options::default()).unwrap();
+/// assert!((p.growth.chi - 1.0 / 6.0).abs() < 1e-12 && p.verdict == Verdict::Vanishing);
+/// assert!(p.fix.unwrap().torch.contains("std=math.sqrt(2 / layer.in_features)"));
+/// ```
 pub fn predict(model: &Model, options: &Options) -> Result<Prediction, PredictError> {
     model.validate()?;
     let setting = Setting::new(model)?;
@@ -97,6 +125,15 @@ pub fn predict(model: &Model, options: &Options) -> Result<Prediction, PredictEr
 ///
 /// # Errors
 /// [`PredictError`].
+///
+/// # Examples
+/// ```
+/// use isometer::network::{Model, activation::Activation};
+/// use isometer::theory::predict::gradient_law;
+/// let (law, worth) = gradient_law(&Model::new(vec![8; 4], Activation::Relu)).unwrap().unwrap();
+/// assert!(worth.as_str() == "exact" && law.p_zero() > 0.0);
+/// assert!(gradient_law(&Model::new(vec![8; 4], Activation::Tanh)).unwrap().is_none());
+/// ```
 pub fn gradient_law(model: &Model) -> Result<Option<(ProductLaw, Certainty)>, PredictError> {
     model.validate()?;
     exact::gradient_law(&Setting::new(model)?)
@@ -106,6 +143,16 @@ pub fn gradient_law(model: &Model) -> Result<Option<(ProductLaw, Certainty)>, Pr
 ///
 /// # Errors
 /// [`PredictError`].
+///
+/// # Examples
+/// ```
+/// use isometer::network::{Model, activation::Activation};
+/// use isometer::theory::predict::{element_law, gradient_law};
+/// let model = Model::new(vec![8; 4], Activation::Relu);
+/// let (whole, _) = gradient_law(&model).unwrap().unwrap();
+/// let one = element_law(&model).unwrap().unwrap(); // one of 8 inputs has an eighth of the mean square
+/// assert!((whole.ln_mean_square() - one.ln_mean_square() - 8f64.ln()).abs() < 1e-12);
+/// ```
 pub fn element_law(model: &Model) -> Result<Option<ProductLaw>, PredictError> {
     model.validate()?;
     exact::element_law(&Setting::new(model)?)
@@ -133,6 +180,14 @@ pub struct Laws {
 ///
 /// # Errors
 /// [`PredictError`].
+///
+/// # Examples
+/// ```
+/// use isometer::network::{Model, activation::Activation};
+/// use isometer::theory::predict::laws;
+/// let found = laws(&Model::new(vec![8; 4], Activation::Relu), &[1, 4]).unwrap().unwrap();
+/// assert!(found.jvp.ln_mean_square().abs() < 1e-12 && found.weight_gradients.len() == 2);
+/// ```
 pub fn laws(model: &Model, layers: &[usize]) -> Result<Option<Laws>, PredictError> {
     model.validate()?;
     exact::laws(&Setting::new(model)?, layers)
@@ -153,6 +208,14 @@ pub struct GradientBand {
 ///
 /// # Errors
 /// [`PredictError`].
+///
+/// # Examples
+/// ```
+/// use isometer::network::{Model, activation::Activation};
+/// use isometer::theory::predict::gradient_bands;
+/// let bands = gradient_bands(&Model::new(vec![8; 6], Activation::Relu)).unwrap();
+/// assert!(bands.iter().all(|b| b.ln_square.0 < b.ln_square.1) && bands.iter().any(|b| b.layer == 1));
+/// ```
 pub fn gradient_bands(model: &Model) -> Result<Vec<GradientBand>, PredictError> {
     model.validate()?;
     exact::gradient_bands(&Setting::new(model)?)
@@ -163,6 +226,14 @@ pub fn gradient_bands(model: &Model) -> Result<Vec<GradientBand>, PredictError> 
 ///
 /// # Errors
 /// [`PredictError`].
+///
+/// # Examples
+/// ```
+/// use isometer::network::{Model, activation::Activation};
+/// use isometer::theory::predict::growth;
+/// let (g, _) = growth(&Model::new(vec![100; 10], Activation::Relu)).unwrap();
+/// assert!((g.chi - 1.0).abs() < 1e-12);
+/// ```
 pub fn growth(model: &Model) -> Result<(Growth, Option<f64>), PredictError> {
     model.validate()?;
     let setting = Setting::new(model)?;

@@ -6,6 +6,17 @@
 //! `psi(x) = E[x m/(1 - x m)]`, `chi` its inverse and `S(z) = (1+z) chi(z)/z`, a law has no mass where `psi` is
 //! real and increasing, so the ends of its support are the extrema of `(1+z)/(z S(z))`: no density is
 //! ever formed. Everything here is asymptotic in the width, and per squared norm.
+//!
+//! ```
+//! use isometer::network::activation::Activation;
+//! use isometer::theory::spectrum::{Ensemble, LayerGroup, SquaredSlopes, spectrum};
+//!
+//! // one linear Gaussian layer: Marchenko and Pastur, squared singular values from 0 to 4
+//! let slopes = SquaredSlopes::new(&Activation::Linear, 1.0).unwrap();
+//! let layer = LayerGroup { ensemble: Ensemble::Gaussian, sigma_w2: 1.0, slopes, count: 1 };
+//! let s = spectrum(&[layer]).unwrap();
+//! assert!((s.upper.ln - 4f64.ln()).abs() < 1e-9 && (s.normalised_variance - 1.0).abs() < 1e-12);
+//! ```
 
 mod closed;
 mod series;
@@ -280,6 +291,17 @@ impl Product<'_> {
 ///
 /// # Errors
 /// [`SpectrumError::Empty`] without layers, [`SpectrumError::Weights`] for a variance that is not positive.
+///
+/// # Examples
+/// ```
+/// use isometer::network::activation::Activation;
+/// use isometer::theory::spectrum::{Ensemble, LayerGroup, SquaredSlopes, ln_edge_relu_gaussian, spectrum};
+/// let slopes = SquaredSlopes::new(&Activation::Relu, 1.0).unwrap();
+/// let layers = LayerGroup { ensemble: Ensemble::Gaussian, sigma_w2: 2.0, slopes, count: 5 };
+/// let s = spectrum(&[layers]).unwrap();
+/// assert!((s.upper.ln - ln_edge_relu_gaussian(5, 0.5)).abs() < 1e-8); // the closed form
+/// assert!(s.ln_mean.abs() < 1e-12);
+/// ```
 pub fn spectrum(groups: &[LayerGroup]) -> Result<Spectrum, SpectrumError> {
     check(groups)?;
     let means: Vec<f64> = groups.iter().map(|g| g.slopes.moment(1).value).collect();

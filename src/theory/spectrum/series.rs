@@ -28,6 +28,16 @@ fn product(a: &[f64], b: &[f64]) -> Vec<f64> {
 ///
 /// # Errors
 /// As [`super::spectrum`].
+///
+/// # Examples
+/// ```
+/// use isometer::network::activation::Activation;
+/// use isometer::theory::spectrum::{Ensemble, LayerGroup, SquaredSlopes, normalised_moments};
+/// let slopes = SquaredSlopes::new(&Activation::Linear, 1.0).unwrap();
+/// let layers = LayerGroup { ensemble: Ensemble::Gaussian, sigma_w2: 3.0, slopes, count: 2 };
+/// let m = normalised_moments(&[layers], 3).unwrap(); // Fuss-Catalan: 1, 3, 12
+/// assert!((m[1] - 3.0).abs() < 1e-10 && (m[2] - 12.0).abs() < 1e-9);
+/// ```
 pub fn normalised_moments(groups: &[LayerGroup], count: usize) -> Result<Vec<f64>, SpectrumError> {
     check(groups)?;
     if count == 0 {

@@ -16,6 +16,16 @@ pub(super) const NEAREST: f64 = 1e-8;
 ///
 /// Pieces on which the slope is constant become atoms, so that piecewise linear activations need no
 /// quadrature and the mass at zero is exact.
+///
+/// # Examples
+/// ```
+/// use isometer::network::activation::Activation;
+/// use isometer::theory::spectrum::SquaredSlopes;
+/// let relu = SquaredSlopes::new(&Activation::Relu, 1.0).unwrap();
+/// assert!((relu.nonzero() - 0.5).abs() < 1e-15 && (relu.moment(2).value - 0.5).abs() < 1e-14);
+/// let dropped = relu.with_dropout(0.5).unwrap(); // kept half the time, divided by 1/2
+/// assert!((dropped.nonzero() - 0.25).abs() < 1e-15 && (dropped.moment(1).value - 1.0).abs() < 1e-14);
+/// ```
 #[derive(Clone, Debug)]
 pub struct SquaredSlopes {
     activation: Activation,

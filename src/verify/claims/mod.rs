@@ -1,8 +1,22 @@
-//! Statements found in print about alpha, gradients and initialization, each decided by a computation that is run when asked.
+//! Statements found in print about alpha, gradients and initialization, each decided by a computation that is run
+//! when asked.
 //!
-//! The evidence of a claim is a list of cases. In each the statement is tried and found right or wrong, and the case says whether it meets
-//! the condition of the verdict. [`Evidence::verdict`] follows from the cases alone, so a verdict that is written down cannot
-//! drift away from its computation.
+//! The evidence of a claim is a list of cases. In each the statement is tried and found right or wrong, and the
+//! case says whether it meets the condition of the verdict. [`Evidence::verdict`] follows from the cases alone, so
+//! a verdict that is written down cannot drift away from its computation. Start with [`all`] or [`find`], then
+//! [`Claim::evidence`].
+//!
+//! ```
+//! use isometer::verify::claims::{Case, Evidence, Verdict, find};
+//!
+//! let claim = find("large-alpha-vanishes").unwrap();
+//! assert_eq!(claim.verdict, Verdict::False);
+//! assert!(find("large-alpha-vanish").unwrap_err().nearest == claim.id);
+//!
+//! let case = |agrees, condition| Case { name: String::new(), figures: vec![], agrees, condition };
+//! let cases = vec![case(true, true), case(false, false)];
+//! assert_eq!(Evidence { cases }.verdict(), Some(Verdict::OnlyIf)); // right just where the condition holds
+//! ```
 
 mod alpha;
 mod cures;
@@ -182,6 +196,13 @@ impl Claim {
     ///
     /// # Errors
     /// [`ClaimError`].
+    ///
+    /// # Examples
+    /// ```
+    /// use isometer::verify::claims::find;
+    /// let claim = find("large-alpha-vanishes").unwrap();
+    /// assert_eq!(claim.evidence().unwrap().verdict(), Some(claim.verdict)); // computed on the spot
+    /// ```
     pub fn evidence(&self) -> Result<Evidence, ClaimError> {
         (self.compute)()
     }
@@ -213,6 +234,12 @@ pub struct UnknownClaim {
 ///
 /// # Errors
 /// [`UnknownClaim`] with the nearest name.
+///
+/// # Examples
+/// ```
+/// use isometer::verify::claims::{all, find};
+/// assert!(all().iter().all(|c| find(c.id).unwrap().verdict == c.verdict));
+/// ```
 pub fn find(id: &str) -> Result<Claim, UnknownClaim> {
     let mut claims = all();
     if let Some(at) = claims.iter().position(|c| c.id == id) {

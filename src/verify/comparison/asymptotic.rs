@@ -6,6 +6,8 @@
 //! A variance of first order is compared times the width, so that its coefficient is what is tested;
 //! where the law of another ensemble is borrowed (entries that are not normal), only its limit is claimed: the
 //! readout's entries are met without a sum over them, so that their kurtosis stays at order `1/n`.
+//!
+//! Start with [`family`] and [`compare`]; `isometer check` does both for models without an exact law.
 
 use super::Comparison;
 use crate::network::{AlphaAt, Model, WeightKind};
@@ -36,6 +38,14 @@ pub struct Run {
 /// The model at one, two and four times its widths. Weights of a fixed deviation are divided by the root of that
 /// factor, by way of alpha, so that the limit exists; where alpha is bound to one layer or to a multiplier, the
 /// model alone.
+///
+/// # Examples
+/// ```
+/// use isometer::network::{Model, activation::Activation};
+/// use isometer::verify::comparison::asymptotic::family;
+/// let widths: Vec<usize> = family(&Model::new(vec![8; 3], Activation::Tanh)).iter().map(|m| m.widths[1]).collect();
+/// assert_eq!(widths, [8, 16, 32]);
+/// ```
 pub fn family(model: &Model) -> Vec<Model> {
     let grown = |wide: &Model| {
         let ratio = |l: usize| wide.layer(l).weight.sigma_w2 / model.layer(l).weight.sigma_w2;

@@ -1,4 +1,20 @@
 //! Exact laws against samples: every number of a law, each with a test whose level is known.
+//!
+//! ```
+//! use isometer::network::{Model, activation::Activation};
+//! use isometer::reference::{deferred::Deferred, measure::Sampler, monte_carlo::{Control, Measurement}};
+//! use isometer::theory::predict::laws;
+//! use isometer::verify::comparison::{exact::compare, judge};
+//!
+//! let mut model = Model::new(vec![4; 3], Activation::Relu);
+//! let sampler = Deferred::new(&model, 1).unwrap();
+//! let mut found = Measurement::new(sampler.quantities());
+//! found.extend(&sampler, 500, &Control::default());
+//! assert!(!judge(&mut compare(&laws(&model, &[]).unwrap().unwrap(), &found), 0.001));
+//! // the laws of networks that are twice as wide do not fit
+//! model.widths = vec![8; 3];
+//! assert!(judge(&mut compare(&laws(&model, &[]).unwrap().unwrap(), &found), 0.001));
+//! ```
 
 use super::Comparison;
 use crate::reference::measure::Quantity;
@@ -31,6 +47,15 @@ pub fn compare(laws: &Laws, measurement: &Measurement) -> Vec<Comparison> {
 }
 
 /// The law of one quantity, where there is one.
+///
+/// # Examples
+/// ```
+/// use isometer::network::{Model, activation::Activation};
+/// use isometer::reference::measure::Quantity;
+/// use isometer::{theory::predict::laws, verify::comparison::exact::law_of};
+/// let found = laws(&Model::new(vec![4; 3], Activation::Relu), &[]).unwrap().unwrap();
+/// assert!(law_of(&found, Quantity::Jvp).is_some() && law_of(&found, Quantity::WeightGradient(1)).is_none());
+/// ```
 pub fn law_of(laws: &Laws, quantity: Quantity) -> Option<&ProductLaw> {
     match quantity {
         Quantity::Forward => laws.forward.as_ref(),
@@ -48,6 +73,19 @@ pub fn law_of(laws: &Laws, quantity: Quantity) -> Option<&ProductLaw> {
 
 /// One exact law against a sample of `ln X`, `-inf` for zeros: `P(X = 0)`, mean and variance of `ln X`, three
 /// quantiles, the whole distribution function, and one moment of `X`.
+///
+/// # Examples
+/// ```
+/// use isometer::theory::laws::{Factor, ProductLaw};
+/// use isometer::verify::comparison::{exact::compare_law, judge};
+/// // the quantiles of an exponential law with mean 2, evenly spaced, as a sample
+/// let law = ProductLaw::new(&[(Factor::ChiSquare { n: 2, scale: 1.0 }, 1)]).unwrap();
+/// let sample = |mean: f64| -> Vec<f64> {
+///     (0..500).map(|k| (-mean * (1.0 - (f64::from(k) + 0.5) / 500.0).ln()).ln()).collect()
+/// };
+/// assert!(!judge(&mut compare_law("x", &law, &sample(2.0)), 0.001));
+/// assert!(judge(&mut compare_law("x", &law, &sample(3.0)), 0.001)); // another law is noticed
+/// ```
 pub fn compare_law(name: &str, law: &ProductLaw, ln_values: &[f64]) -> Vec<Comparison> {
     let key = |part: &str| format!("{name}.{part}");
     let mut sorted: Vec<f64> = ln_values

@@ -1,4 +1,8 @@
 //! One number of a prediction beside one of a measurement, and what the difference says.
+//!
+//! Predictions and measurements are different types, so they cannot change places. [`exact`] tests laws,
+//! [`asymptotic`] limits, by extrapolation over widths, [`jacobian`] the whole matrix; [`judge`] gives the verdicts
+//! of a table at one error rate.
 
 pub mod asymptotic;
 pub mod exact;
@@ -120,6 +124,15 @@ pub fn worst(comparisons: &[Comparison]) -> Option<&Comparison> {
 }
 
 /// Judges all comparisons at one family-wise error rate (theorem: spent-levels); whether any disagrees.
+///
+/// # Examples
+/// ```
+/// use isometer::theory::laws::{Factor, ProductLaw};
+/// use isometer::verify::comparison::{exact::compare_law, judge, worst};
+/// let law = ProductLaw::new(&[(Factor::ChiSquare { n: 2, scale: 1.0 }, 1)]).unwrap();
+/// let mut rows = compare_law("x", &law, &vec![f64::NEG_INFINITY; 100]); // zeros, which the law excludes
+/// assert!(judge(&mut rows, 0.001) && worst(&rows).unwrap().p_value < 1e-9);
+/// ```
 pub fn judge(comparisons: &mut [Comparison], alpha: f64) -> bool {
     let p: Vec<f64> = comparisons.iter().map(|c| c.p_value).collect();
     let mut any = false;

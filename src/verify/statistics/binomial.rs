@@ -74,6 +74,13 @@ fn upper(k: f64, n: f64, p: f64) -> f64 {
 }
 
 /// `(P(K <= k), P(K >= k))` for `K ~ Bin(n, p)`. The tail away from the mean has full relative accuracy.
+///
+/// # Examples
+/// ```
+/// use isometer::verify::statistics::binomial_tails;
+/// let (below, above) = binomial_tails(1, 2, 0.5);
+/// assert!((below - 0.75).abs() < 1e-14 && (above - 0.75).abs() < 1e-14);
+/// ```
 pub fn binomial_tails(k: u64, n: u64, p: f64) -> (f64, f64) {
     let (k, n) = (k as f64, n as f64);
     if p <= 0.0 || p >= 1.0 {
@@ -94,6 +101,13 @@ pub fn binomial_tails(k: u64, n: u64, p: f64) -> (f64, f64) {
 
 /// Exact p-value of `k` successes out of `n` at probability `p`: twice the smaller tail, the test
 /// that belongs to the interval of Clopper and Pearson.
+///
+/// # Examples
+/// ```
+/// use isometer::verify::statistics::binomial_p_value;
+/// assert!((binomial_p_value(10, 10, 0.5) - 2.0 / 1024.0).abs() < 1e-15);
+/// assert_eq!(binomial_p_value(5, 10, 0.5), 1.0);
+/// ```
 pub fn binomial_p_value(k: u64, n: u64, p: f64) -> f64 {
     let (below, above) = binomial_tails(k, n, p);
     (2.0 * below.min(above)).min(1.0)
@@ -101,6 +115,13 @@ pub fn binomial_p_value(k: u64, n: u64, p: f64) -> f64 {
 
 /// The interval of Clopper and Pearson (1934) for a probability: all `p` that
 /// [`binomial_p_value`] does not reject at level `alpha`. It covers with probability at least `1 - alpha`.
+///
+/// # Examples
+/// ```
+/// use isometer::verify::statistics::clopper_pearson;
+/// let (lo, hi) = clopper_pearson(0, 10, 0.05);
+/// assert!(lo == 0.0 && (hi - (1.0 - 0.025f64.powf(0.1))).abs() < 1e-9);
+/// ```
 pub fn clopper_pearson(k: u64, n: u64, alpha: f64) -> (f64, f64) {
     let solve = |reject_low: &dyn Fn(f64) -> bool| {
         let (mut low, mut high) = (0.0, 1.0);

@@ -3,6 +3,14 @@
 /// p-values adjusted by Holm's step-down procedure: rejecting those at most `alpha` keeps the
 /// probability of any false rejection at most `alpha`, however the tests depend on each other
 /// (theorem: spent-levels). NaN stands for no test and stays.
+///
+/// # Examples
+/// ```
+/// use isometer::verify::statistics::holm;
+/// let adjusted = holm(&[0.01, f64::NAN, 0.04, 0.03]);
+/// assert!((adjusted[0] - 0.03).abs() < 1e-15 && adjusted[1].is_nan());
+/// assert!((adjusted[3] - 0.06).abs() < 1e-15 && (adjusted[2] - 0.06).abs() < 1e-15); // never decreasing
+/// ```
 pub fn holm(p_values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..p_values.len())
         .filter(|&i| !p_values[i].is_nan())

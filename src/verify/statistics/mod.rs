@@ -2,6 +2,15 @@
 //!
 //! All p-values are two-sided unless said. Exact ones (binomial, Kolmogorov-Smirnov) hold at every
 //! sample size; those from the normal law are corrected for skewness and say so.
+//!
+//! ```
+//! use isometer::verify::statistics::{binomial_p_value, holm, normal_p_value};
+//!
+//! assert!((binomial_p_value(0, 10, 0.5) - 2.0 / 1024.0).abs() < 1e-15);
+//! assert!((normal_p_value(1.959963984540054) - 0.05).abs() < 1e-12);
+//! // the smallest of two p-values is doubled
+//! assert_eq!(holm(&[0.04, 0.01]), [0.04, 0.02]);
+//! ```
 
 mod binomial;
 mod holm;

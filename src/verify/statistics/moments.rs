@@ -16,6 +16,13 @@ pub struct Moments {
 }
 
 /// Moments in two passes.
+///
+/// # Examples
+/// ```
+/// use isometer::verify::statistics::moments;
+/// let m = moments(&[1.0, 2.0, 3.0]);
+/// assert_eq!((m.count, m.mean, m.variance), (3, 2.0, 1.0));
+/// ```
 pub fn moments(values: &[f64]) -> Moments {
     let n = values.len() as f64;
     let rough = values.iter().sum::<f64>() / n;
@@ -40,6 +47,14 @@ pub fn moments(values: &[f64]) -> Moments {
 /// `Var s^2 = kappa_4/n + 2 sigma^4/(n-1)` exactly. Tails are those of the gamma law with this mean and
 /// variance, exact for normal samples. `None` where the standard error exceeds a third of the
 /// variance: there the gamma law says little.
+///
+/// # Examples
+/// ```
+/// use isometer::verify::statistics::variance_p_value;
+/// // normal samples: the standard error of a variance is sqrt(2/(n - 1)) of it
+/// let (error, p) = variance_p_value(1.0, 1.0, 0.0, 201).unwrap();
+/// assert!((error - 0.1).abs() < 1e-12 && p > 0.9);
+/// ```
 pub fn variance_p_value(
     measured: f64,
     variance: f64,
