@@ -123,19 +123,24 @@ pub fn stacks(tensors: &[Audited]) -> Vec<Stack> {
         }
     }
     found.sort_unstable();
-    let mut families: Vec<((String, String, usize), Vec<(usize, usize)>)> = Vec::new();
+    let mut families: Vec<Vec<(usize, usize)>> = Vec::new();
+    let mut index = HashMap::new();
     for (a, b) in found {
         let width = side(a).unwrap_or_default().0;
         let key = (family(&tensors[a].name), family(&tensors[b].name), width);
-        match families.iter_mut().find(|f| f.0 == key) {
-            Some((_, list)) => list.push((a, b)),
-            None => families.push((key, vec![(a, b)])),
+        let k = *index.entry(key).or_insert(families.len());
+        match families.get_mut(k) {
+            Some(list) => list.push((a, b)),
+            None => families.push(vec![(a, b)]),
         }
     }
     families
         .into_iter()
-        .filter(|(_, list)| list.len() > 1)
-        .map(|((_, _, width), list)| stack(tensors, width, &list))
+        .filter(|list| list.len() > 1)
+        .map(|list| {
+            let (width, _) = side(list[0].0).unwrap_or_default();
+            stack(tensors, width, &list)
+        })
         .collect()
 }
 
