@@ -2,23 +2,7 @@
 
 /// Letters to be changed, added, left out, or swapped with their neighbour; case does not matter.
 fn edits(a: &str, b: &str) -> usize {
-    let a: Vec<char> = a.to_lowercase().chars().collect();
-    let b: Vec<char> = b.to_lowercase().chars().collect();
-    let mut before: Vec<usize> = Vec::new();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut next = vec![i + 1];
-        for (j, y) in b.iter().enumerate() {
-            let changed = row[j] + usize::from(x != y);
-            let swapped = match i > 0 && j > 0 && *x == b[j - 1] && a[i - 1] == *y {
-                true => before[j - 1] + 1,
-                false => usize::MAX,
-            };
-            next.push(changed.min(swapped).min(row[j + 1] + 1).min(next[j] + 1));
-        }
-        before = std::mem::replace(&mut row, next);
-    }
-    row[b.len()]
+    strsim::osa_distance(&a.to_lowercase(), &b.to_lowercase())
 }
 
 /// Names close to a word, closest first.
