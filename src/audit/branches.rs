@@ -61,14 +61,12 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// The block with the largest norm.
+    /// The block whose norm has the largest upper limit.
     pub fn steepest(&self) -> &Block {
+        let size = |b: &&Block| b.norm.log10().2;
         self.blocks
             .iter()
-            .reduce(|a, b| {
-                let ahead = b.norm.log10().0 > a.norm.log10().0;
-                if ahead { b } else { a }
-            })
+            .max_by(|a, b| size(a).total_cmp(&size(b)))
             .expect("a stack has at least two blocks")
     }
 }
@@ -173,19 +171,10 @@ fn stack(tensors: &[Audited], width: usize, list: &[(usize, usize)]) -> Stack {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::checkpoint::{AuditOptions, Observer, Pass, Subject, audit};
+    use crate::audit::checkpoint::{AuditOptions, Subject, Unobserved, audit};
     use crate::formats::open_bytes;
     use nalgebra::DMatrix;
     use rand::{RngExt, SeedableRng};
-
-    struct Silent;
-    impl Observer for Silent {
-        fn begin(&self, _: Pass, _: u64) {}
-        fn advanced(&self, _: &str, _: u64) {}
-        fn stopped(&self) -> bool {
-            false
-        }
-    }
 
     /// Stacks among matrices `[out, in]` of these names with entries uniform in `[-1, 1)`, and the entries.
     fn found(shapes: &[(&str, usize, usize)], certify: bool) -> (Vec<Stack>, Vec<Vec<f64>>) {
@@ -215,7 +204,10 @@ mod tests {
         let subjects: Vec<Subject<'_>> = (0..shapes.len()).map(subject).collect();
         let mut options = AuditOptions::default();
         options.spectral.certify = certify;
-        (stacks(&audit(&subjects, &options, &Silent).tensors), all)
+        (
+            stacks(&audit(&subjects, &options, &Unobserved).tensors),
+            all,
+        )
     }
 
     /// `in out` of every block.

@@ -515,10 +515,11 @@ fn spectral_of(
             Err(why) => out.skipped = Some(why),
         }
     }
-    // the first piece is the whole
+    // the whole has no name; where it was not measured, a member says nothing about it
     out.frobenius = out
         .parts
-        .first()
+        .iter()
+        .find(|p| p.name.is_none())
         .map(|p| p.frobenius)
         .or_else(|| frobenius(&flat));
     if flat.components() == 1 && t.role.is_judged() {

@@ -106,6 +106,8 @@ pub fn findings(
 ) -> Vec<Finding> {
     let peers = Peers::new(tensors);
     let mut out = Vec::new();
+    // rounded up to what is shown: an upper bound stays one
+    let shown = |log10: f64| (10.0 * log10).ceil() / 10.0;
     let steep = |c: &&Chain| c.log10_plain > policy.threshold("gradient-growth");
     for c in chains
         .iter()
@@ -119,8 +121,8 @@ pub fn findings(
                 "the {} layers from here to {} let gradients grow by up to 1e{:.1} as a plain chain, 1e{:.1} as residual branches",
                 c.tensors.len(),
                 c.tensors[c.tensors.len() - 1],
-                c.log10_plain,
-                c.log10_residual
+                shown(c.log10_plain),
+                shown(c.log10_residual)
             ),
         });
     }

@@ -140,7 +140,8 @@ pub fn frobenius(a: &MatrixRef<'_>) -> Result<Enclosure, NonFinite> {
         } else {
             line.iter_mut().for_each(|x| *x = ldexp(*x, -e));
         }
-        // one partial sum a line keeps the rounding at rows + cols terms, in whatever order they are added
+        // A sum a line, in whatever order: at most two roundings an entry of a line (complex ones have two parts) and one a
+        // line, which the root halves.
         total += dense::dot(&line, &line);
     }
     Ok(around(total.sqrt(), gamma(a.rows() + a.cols() + 6), e))

@@ -19,7 +19,7 @@ mod json;
 
 pub use explain::{explain, list};
 
-use super::number::value_text;
+use super::number::{Rounding, decimal_of_log10, value_text};
 use super::table::{Column, Table, csv};
 use super::{Format, Style};
 use crate::audit::checkpoint::{Audit, Audited};
@@ -261,25 +261,25 @@ impl Report {
         }
         for c in &self.audit.chains {
             out.push(format!(
-                "chain {} .. {}, {} layers: gradients grow by at most 10^{:.2} (slopes up to 1), as residual branches 10^{:.2} ({})",
+                "chain {} .. {}, {} layers: gradients grow by at most a factor {} (slopes up to 1), as residual branches {} ({})",
                 c.tensors[0],
                 c.tensors[c.tensors.len() - 1],
                 c.tensors.len(),
-                c.log10_plain,
-                c.log10_residual,
+                factor(c.log10_plain),
+                factor(c.log10_residual),
                 c.certainty
             ));
         }
         for s in &self.audit.stacks {
             let (first, steepest) = (&s.blocks[0], s.steepest());
             out.push(format!(
-                "{} blocks like {} .. {}: |W_out| |W_in| at most {} ({}); gradients grow by at most 10^{:.2} through all of them with their skip connections (slopes up to 1, normalization and attention apart; {})",
+                "{} blocks like {} .. {}: |W_out| |W_in| at most {} ({}); gradients grow by at most a factor {} through all of them with their skip connections (slopes up to 1, normalization and attention apart; {})",
                 s.blocks.len(),
                 first.input,
                 first.output,
-                value_text(&steepest.norm, 4),
+                factor(steepest.norm.log10().2),
                 steepest.input,
-                s.log10_growth,
+                factor(s.log10_growth),
                 s.certainty
             ));
         }
@@ -360,6 +360,11 @@ impl Report {
         }
         csv(&records)
     }
+}
+
+/// The factor `10^log10`, rounded up: what is said to be an upper bound stays one.
+fn factor(log10: f64) -> String {
+    decimal_of_log10(log10, 4, Rounding::Up)
 }
 
 /// Rules by label.
